@@ -1,0 +1,144 @@
+"""The farm's engine room: everything Blender's panels and the `netrender` command do happens in here.
+
+Nothing in this module touches Blender. Every call that waits (network, disk) releases the interpreter lock;
+`snapshot()` never waits and may be called from a draw function's timer. A Rust panic arrives as a Python
+exception, never as the end of Blender.
+"""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+__version__: str
+
+class NetrenderError(Exception):
+    """What went wrong, where and what to do next, in the user's words. Base of the others."""
+
+class UsageError(NetrenderError):
+    """A value that cannot be right: an empty frame range, an unsafe path, a missing file."""
+
+class NoMasterError(NetrenderError):
+    """No master was found, or the address given does not answer as one."""
+
+class ServiceError(NetrenderError):
+    """A service could not start: the port is taken, the folder is not writable or is in use."""
+
+class RefusedError(NetrenderError):
+    """The master understood and said no: an unknown job, a file it cannot believe."""
+
+@final
+class Master:
+    """Keeps jobs and hands out work. Threads of its own; stops with `stop()` or when collected."""
+
+    def __init__(
+        self,
+        data: str,
+        *,
+        host: str = "",
+        port: int = 8000,
+        name: str = "",
+        broadcast: bool = True,
+        clear_on_exit: bool = False,
+        slave_timeout_s: float = 60.0,
+    ) -> None:
+        """`data`: the working folder, made if missing. `host` empty: all interfaces. `port` 0: any free one."""
+
+    def start(self) -> None:
+        """Returns once the master answers requests. Raises ServiceError."""
+
+    def stop(self) -> None:
+        """Returns once everything is on disk and the port is free. Safe to call twice."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """{"state": "stopped"|"running"|"failed", "url", "port", "name", "data", "error": str|None,
+        "jobs": [job], "slaves": [slave]}; job and slave as in Client.snapshot()."""
+
+@final
+class Slave:
+    """Renders for a master with warm Blender processes."""
+
+    def __init__(
+        self,
+        data: str,
+        blender: str,
+        *,
+        master: str = "",
+        name: str = "",
+        threads: int = 0,
+        tags: Sequence[str] = (),
+        console: bool = False,
+    ) -> None:
+        """`blender`: a Blender, or a Python with the bpy module. `master` empty: the first one heard.
+        `threads` 0: as many as the machine has. `console`: Blender's output also to this process' stdout."""
+
+    def start(self) -> None:
+        """Starts looking for work in the background; raises ServiceError for what can be known at once."""
+
+    def stop(self) -> None:
+        """Ends its Blender processes as a group; unfinished frames go back to the master's queue."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """{"state": "stopped"|"starting"|"looking"|"idle"|"rendering"|"reconnecting"|"failed",
+        "message": str, "master": str, "name", "blender": "3.4.1", "job": int|None, "frame": int|None,
+        "progress": str, "rendered": int, "failed": int, "error": str|None}"""
+
+@final
+class Transfer:
+    """A submission or a download on its way."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """{"state": "running"|"done"|"failed"|"canceled", "phase": str, "bytes_done": int, "bytes_total": int,
+        "bytes_per_s": float, "seconds_left": float|None, "job": int|None, "files": [str], "error": str|None}"""
+
+    def wait(self, timeout_s: float) -> bool:
+        """True once it is over, whatever the end; False when the time ran out first."""
+
+    def cancel(self) -> None: ...
+
+@final
+class Client:
+    """Sends jobs, watches the farm, fetches frames."""
+
+    def __init__(self, master: str = "") -> None:
+        """`master`: "host", "host:port" or a URL; empty: $NETRENDER_MASTER, else the first one heard."""
+
+    def start(self) -> None:
+        """Starts watching the farm in the background, so that snapshot() has something to say."""
+
+    def stop(self) -> None: ...
+    def snapshot(self) -> dict[str, Any]:
+        """{"state": "stopped"|"looking"|"connected"|"reconnecting", "message": str, "master": str, "name": str,
+        "revision": int (grows when anything changed), "jobs": [job], "slaves": [slave]}
+
+        job: {"id", "name", "category", "priority", "state": "active"|"paused"|"finished"|"failed"|"canceled",
+        "status": "Queued"|"Rendering"|"Paused"|"Finished"|"Failed"|"Canceled", "frames": "1-10", "total", "done",
+        "failed", "rendering", "why": str, "created_ms"}
+        slave: {"id", "name", "state": "ready"|"lost"|"gone", "status": str, "blender": "3.4.1", "job", "frame",
+        "progress", "threads", "engines": [str]}"""
+
+    def submit(self, request: dict[str, Any]) -> Transfer:
+        """Sends a job. request: {"name", "blend": path of the copy to send, "source": the .blend's own path
+        (place and basename on the slaves), "files": [absolute paths], "scene", "engine", "frames": "1-10,15",
+        "width", "height", "blender": [3, 4] (major, minor), "category"="", "priority"=50, "chunk"=1,
+        "tags"=[], "split"="off"}. Raises UsageError at once for what is plainly wrong."""
+
+    def fetch(self, job: int, frames: str, what: str, output: str) -> Transfer:
+        """Downloads finished frames ("" = all) as "exr" or "jpg" into the folder `output`."""
+
+    def job(self, job: int) -> dict[str, Any]:
+        """One job with its frames: adds "tasks": [{"frame", "state": "waiting"|"leased"|"done"|"failed",
+        "slave", "attempts", "error": {"kind", "message"}|None, "seconds"}]"""
+
+    def cancel(self, job: int) -> None: ...
+    def pause(self, job: int) -> None: ...
+    def resume(self, job: int) -> None: ...
+    def requeue(self, job: int) -> None:
+        """Failed frames go back to the queue."""
+
+def discover(timeout_s: float = 0.3) -> list[dict[str, Any]]:
+    """Masters heard on UDP 8000 within the time: [{"id", "name", "url", "host", "port", "protocol", "version"}]"""
+
+def main(argv: Sequence[str]) -> int:
+    """The `netrender` command; argv without the program's name. Returns the exit code."""
+
+def console_script() -> int:
+    """Entry point of the installed `netrender` command: main() on sys.argv."""
