@@ -1,1 +1,22 @@
+//! What a farm is and how it decides: jobs, frames, slaves, leases, and the words master and slaves exchange.
+//!
+//! Everything here is pure: no clock, no files, no network, no chance. [`scheduler::decide`] turns a command into
+//! [`event::Event`]s; [`farm::Farm::apply`] is the only place where state changes, for live work and for replay alike.
 
+pub mod balance;
+pub mod digest;
+pub mod error;
+pub mod event;
+pub mod farm;
+pub mod frames;
+pub mod ids;
+mod invariants;
+pub mod job;
+pub mod lease;
+pub mod liveness;
+pub mod manifest;
+pub mod retry;
+pub mod scheduler;
+pub mod slave;
+pub mod task;
+pub mod wire;

@@ -1,0 +1,111 @@
+//! Which job's tasks go to a slave next, and why a job waits.
+//!
+//! The rules: higher priority first; among equals a job nobody has touched yet first (a small job need not wait for
+//! a long queue: it gets a slave after that slave's current chunk); then the oldest.
+
+use crate::{
+    farm::Farm,
+    ids::{Frame, JobId},
+    job::{Job, JobState},
+    slave::{Slave, SlaveState},
+};
+use std::cmp::Reverse;
+
+/// What a polling slave wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Want {
+    /// Nothing; it only listens for what it must drop.
+    #[default]
+    Nothing,
+    /// The chunk after the one it renders now, so that no second is lost between the two.
+    Ahead,
+    /// Work at once: it is idle.
+    Now,
+}
+
+/// The job and frames this slave gets next.
+pub fn next_chunk(farm: &Farm, slave: &Slave, want: Want) -> Option<(JobId, Vec<Frame>)> {
+    let mut jobs: Vec<&Job> = farm
+        .jobs
+        .values()
+        .filter(|job| job.state == JobState::Active && !job.waiting.is_empty() && unfit(job, slave).is_none())
+        .collect();
+    jobs.sort_by_key(|job| (Reverse(job.spec.priority), !job.is_new(), job.id));
+    jobs.into_iter().find_map(|job| {
+        let spare = match want {
+            Want::Nothing => 0,
+            Want::Now => job.waiting.len(),
+            Want::Ahead => job.waiting.len().saturating_sub(idle_others(farm, job, slave)),
+        };
+        let frames: Vec<Frame> = job
+            .waiting
+            .iter()
+            .filter(|frame| may_take(farm, job, **frame, slave))
+            .take(spare.min(job.spec.chunk.max(1) as usize))
+            .copied()
+            .collect();
+        (!frames.is_empty()).then_some((job.id, frames))
+    })
+}
+
+/// Why this slave can never do this job, in words; None when it can.
+pub fn unfit(job: &Job, slave: &Slave) -> Option<String> {
+    let spec = &job.spec;
+    if job.blacklist.contains(&slave.id) {
+        return Some("it is on the job's blacklist".into());
+    }
+    if !spec.fits_blender(slave.info.blender) {
+        let [major, minor] = spec.blender;
+        return Some(format!("it has Blender {}, the job needs {major}.{minor}", slave.info.blender));
+    }
+    if !slave.info.engines.contains(&spec.engine) {
+        return Some(format!("its Blender has no render engine {}", spec.engine));
+    }
+    if let Some(tag) = spec.tags.iter().find(|tag| !slave.info.tags.contains(*tag)) {
+        return Some(format!("it lacks the tag {tag}"));
+    }
+    None
+}
+
+/// Why nothing of the job is rendering, in words; empty when that needs no words.
+pub fn why_waiting(farm: &Farm, job: &Job) -> String {
+    if job.state != JobState::Active || job.counts.leased > 0 {
+        return String::new();
+    }
+    let ready: Vec<&Slave> = farm.slaves.values().filter(|slave| slave.state == SlaveState::Ready).collect();
+    match ready.as_slice() {
+        [] => "no slave is there: start one".into(),
+        slaves if slaves.iter().all(|slave| unfit(job, slave).is_some()) => {
+            let reasons: Vec<_> = slaves
+                .iter()
+                .take(3)
+                .filter_map(|slave| unfit(job, slave).map(|why| format!("{}: {why}", slave.name)))
+                .collect();
+            format!("no slave can do it ({})", reasons.join("; "))
+        }
+        _ => "waits for its turn".into(),
+    }
+}
+
+/// A slave does not get a frame again that it failed, unless no other slave could have it.
+fn may_take(farm: &Farm, job: &Job, frame: Frame, slave: &Slave) -> bool {
+    let Some(task) = job.tasks.get(&frame) else { return false };
+    let untried =
+        |other: &Slave| other.state == SlaveState::Ready && !task.failed_by(other.id) && unfit(job, other).is_none();
+    !task.failed_by(slave.id) || !farm.slaves.values().any(untried)
+}
+
+/// Slaves with nothing in their hands that this job's last frames are better kept for.
+fn idle_others(farm: &Farm, job: &Job, slave: &Slave) -> usize {
+    let busy: std::collections::BTreeSet<_> = farm.leases.values().map(|lease| lease.slave).collect();
+    farm.slaves
+        .values()
+        .filter(|other| {
+            other.id != slave.id
+                && other.state == SlaveState::Ready
+                && !busy.contains(&other.id)
+                && unfit(job, other).is_none()
+        })
+        .count()
+}

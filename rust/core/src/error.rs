@@ -1,0 +1,61 @@
+//! Why the farm says no.
+
+use crate::{
+    ids::{Frame, JobId, SlaveId},
+    manifest::ManifestError,
+};
+
+/// A command that was understood and refused. Nothing has changed.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such job.
+    #[error("there is no job {0}")]
+    UnknownJob(JobId),
+    /// No such frame in the job.
+    #[error("job {0} has no frame {1}")]
+    UnknownFrame(JobId, Frame),
+    /// The slave never registered here, or with another farm.
+    #[error("this master does not know slave {0}")]
+    UnknownSlave(SlaveId),
+    /// The job's state does not allow it.
+    #[error("job {job} is {status}: it can't be {verb}")]
+    WrongState {
+        /// Which.
+        job: JobId,
+        /// As shown to people.
+        status: &'static str,
+        /// What was asked for.
+        verb: &'static str,
+    },
+    /// A setting out of its bounds.
+    #[error("{0}")]
+    BadSpec(String),
+    /// The list of files.
+    #[error(transparent)]
+    BadManifest(#[from] ManifestError),
+}
+
+impl Refusal {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownJob(_) => "unknown_job",
+            Self::UnknownFrame(..) => "unknown_frame",
+            Self::UnknownSlave(_) => "unknown_slave",
+            Self::WrongState { .. } => "wrong_state",
+            Self::BadSpec(_) => "bad_job",
+            Self::BadManifest(_) => "bad_manifest",
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::UnknownJob(_) => "see the job list for the numbers of the jobs this master has",
+            Self::UnknownFrame(..) => "see the job for its frames",
+            Self::UnknownSlave(_) => "register first",
+            Self::WrongState { .. } => "see the job for its state",
+            Self::BadSpec(_) | Self::BadManifest(_) => "mend the job and send it again; nothing was queued",
+        }
+    }
+}

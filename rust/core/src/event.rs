@@ -1,0 +1,127 @@
+//! What happened, as it is written to disk. Old logs must stay readable: fields are added with a default, never
+//! renamed, and a change of meaning raises [`EVENT_VERSION`].
+
+use crate::{
+    ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
+    job::JobSpec,
+    lease::LeaseEnd,
+    slave::SlaveInfo,
+    task::{Failure, TaskResult},
+};
+use serde::{Deserialize, Serialize};
+
+/// The format written by this build.
+pub const EVENT_VERSION: u32 = 1;
+
+/// An event and when it happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// For people to read.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// One change of the farm. Says what was decided, so that replay depends on no policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// A job entered the queue.
+    JobAccepted {
+        /// Its number.
+        job: JobId,
+        /// What was asked for.
+        spec: Box<JobSpec>,
+    },
+    /// Nothing more of it is leased for now.
+    JobPaused {
+        /// Which.
+        job: JobId,
+    },
+    /// It goes on.
+    JobResumed {
+        /// Which.
+        job: JobId,
+    },
+    /// It was stopped; its leases are revoked by events of their own before this one.
+    JobCanceled {
+        /// Which.
+        job: JobId,
+    },
+    /// Its failed tasks wait again, and a canceled job goes on.
+    JobRequeued {
+        /// Which.
+        job: JobId,
+    },
+    /// Its place in the queue changed.
+    JobPrioritised {
+        /// Which.
+        job: JobId,
+        /// 0 to 100.
+        priority: u8,
+    },
+    /// A slave registered, for the first time or again.
+    SlaveJoined {
+        /// Its number.
+        slave: SlaveId,
+        /// How it is known again.
+        key: String,
+        /// As shown in lists.
+        name: String,
+        /// What it can do.
+        info: Box<SlaveInfo>,
+    },
+    /// A slave that was lost gave a sign of life.
+    SlaveReturned {
+        /// Which.
+        slave: SlaveId,
+    },
+    /// A slave fell silent.
+    SlaveLost {
+        /// Which.
+        slave: SlaveId,
+    },
+    /// A slave stopped.
+    SlaveLeft {
+        /// Which.
+        slave: SlaveId,
+    },
+    /// Waiting tasks went to a slave, or a slave that still has them was given its lease back.
+    LeaseGranted {
+        /// The lease's number.
+        lease: LeaseId,
+        /// To whom.
+        slave: SlaveId,
+        /// Of which job.
+        job: JobId,
+        /// Which frames.
+        frames: Vec<Frame>,
+    },
+    /// What is left of a lease went back to the queue.
+    LeaseEnded {
+        /// Which.
+        lease: LeaseId,
+        /// Why.
+        end: LeaseEnd,
+    },
+    /// A result was handed in and believed.
+    TaskDone {
+        /// Of which job.
+        job: JobId,
+        /// Which frame.
+        frame: Frame,
+        /// What was handed in.
+        result: Box<TaskResult>,
+    },
+    /// An attempt failed.
+    TaskFailed {
+        /// Of which job.
+        job: JobId,
+        /// Which frame.
+        frame: Frame,
+        /// Who, when and why.
+        failure: Box<Failure>,
+        /// Whether the task goes back to the queue.
+        retry: bool,
+    },
+}

@@ -1,0 +1,141 @@
+//! The whole durable state of a farm, and the only place where it changes.
+
+use crate::{
+    event::{Event, Record},
+    ids::{JobId, LeaseId, SlaveId, Timestamp},
+    job::{Job, JobState},
+    lease::Lease,
+    slave::{Slave, SlaveState},
+    task::TaskState,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Jobs, slaves and leases. The same records applied in the same order give an equal farm.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Farm {
+    /// By number.
+    pub jobs: BTreeMap<JobId, Job>,
+    /// By number.
+    pub slaves: BTreeMap<SlaveId, Slave>,
+    /// By number.
+    pub leases: BTreeMap<LeaseId, Lease>,
+    /// The highest numbers given so far.
+    pub(crate) last_job: u32,
+    pub(crate) last_slave: u32,
+    pub(crate) last_lease: u64,
+}
+
+impl Farm {
+    /// Applies one record. Never fails: what does not fit (it can't come from `decide`) changes nothing.
+    pub fn apply(&mut self, record: &Record) {
+        let Record { at, event } = record;
+        match event {
+            Event::JobAccepted { job, spec } => {
+                self.last_job = self.last_job.max(job.0);
+                self.jobs.insert(*job, Job::new(*job, (**spec).clone(), *at));
+            }
+            Event::JobPaused { job } => self.set_job_state(*job, JobState::Paused),
+            Event::JobResumed { job } => self.set_job_state(*job, JobState::Active),
+            Event::JobCanceled { job } => self.set_job_state(*job, JobState::Canceled),
+            Event::JobRequeued { job } => self.requeue(*job),
+            Event::JobPrioritised { job, priority } => {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.spec.priority = *priority;
+                }
+            }
+            Event::SlaveJoined { slave, key, name, info } => {
+                self.last_slave = self.last_slave.max(slave.0);
+                let joined = self.slaves.get(slave).map_or(*at, |known| known.joined);
+                let (key, name, info) = (key.clone(), name.clone(), (**info).clone());
+                self.slaves.insert(*slave, Slave { id: *slave, key, name, info, state: SlaveState::Ready, joined });
+            }
+            Event::SlaveReturned { slave } => self.set_slave_state(*slave, SlaveState::Ready),
+            Event::SlaveLost { slave } => self.set_slave_state(*slave, SlaveState::Lost),
+            Event::SlaveLeft { slave } => self.set_slave_state(*slave, SlaveState::Gone),
+            Event::LeaseGranted { lease, slave, job, frames } => {
+                self.last_lease = self.last_lease.max(lease.0);
+                let Some(owner) = self.jobs.get_mut(job) else { return };
+                for frame in frames {
+                    owner.set_task(*frame, TaskState::Leased { lease: *lease });
+                }
+                let frames = frames.iter().copied().collect();
+                self.leases.insert(*lease, Lease { id: *lease, slave: *slave, job: *job, frames, granted: *at });
+            }
+            Event::LeaseEnded { lease, end: _ } => {
+                let Some(lease) = self.leases.remove(lease) else { return };
+                let Some(job) = self.jobs.get_mut(&lease.job) else { return };
+                for frame in lease.frames {
+                    job.set_task(frame, TaskState::Waiting);
+                }
+            }
+            Event::TaskDone { job, frame, result } => {
+                self.unlease(*job, *frame);
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.set_task(*frame, TaskState::Done(result.clone()));
+                }
+            }
+            Event::TaskFailed { job, frame, failure, retry } => {
+                self.unlease(*job, *frame);
+                let Some(job) = self.jobs.get_mut(job) else { return };
+                if let Some(task) = job.tasks.get_mut(frame) {
+                    task.failures.push((**failure).clone());
+                    task.strikes += 1;
+                }
+                job.set_task(*frame, if *retry { TaskState::Waiting } else { TaskState::Failed });
+            }
+        }
+    }
+
+    /// The leases in this slave's hands.
+    pub fn leases_of(&self, slave: SlaveId) -> impl Iterator<Item = &Lease> {
+        self.leases.values().filter(move |lease| lease.slave == slave)
+    }
+
+    /// The slave that once registered with this key.
+    pub fn slave_by_key(&self, key: &str) -> Option<&Slave> {
+        self.slaves.values().find(|slave| slave.key == key)
+    }
+
+    /// A record of something that happens now.
+    pub fn record(at: Timestamp, event: Event) -> Record {
+        Record { at, event }
+    }
+
+    fn set_job_state(&mut self, job: JobId, state: JobState) {
+        if let Some(job) = self.jobs.get_mut(&job) {
+            job.state = state;
+        }
+    }
+
+    fn set_slave_state(&mut self, slave: SlaveId, state: SlaveState) {
+        if let Some(slave) = self.slaves.get_mut(&slave) {
+            slave.state = state;
+        }
+    }
+
+    fn requeue(&mut self, job: JobId) {
+        let Some(job) = self.jobs.get_mut(&job) else { return };
+        job.state = JobState::Active;
+        let failed: Vec<_> =
+            job.tasks.iter().filter(|(_, task)| task.state == TaskState::Failed).map(|(frame, _)| *frame).collect();
+        for frame in failed {
+            if let Some(task) = job.tasks.get_mut(&frame) {
+                task.strikes = 0;
+            }
+            job.set_task(frame, TaskState::Waiting);
+        }
+    }
+
+    /// Takes a frame out of the lease that has it, if any.
+    fn unlease(&mut self, job: JobId, frame: crate::ids::Frame) {
+        let task = self.jobs.get(&job).and_then(|job| job.tasks.get(&frame));
+        let Some(TaskState::Leased { lease: id }) = task.map(|task| &task.state) else { return };
+        let Some(lease) = self.leases.get_mut(id) else { return };
+        lease.frames.remove(&frame);
+        if lease.frames.is_empty() {
+            let id = *id;
+            self.leases.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What must be true of a farm after every step. Tests call it; the master calls it once after replay.
+
+use crate::{
+    farm::Farm,
+    job::{Counts, JobState},
+    slave::SlaveState,
+    task::TaskState,
+};
+
+impl Farm {
+    /// Says the first thing that is not as it must be.
+    pub fn check_invariants(&self) -> Result<(), String> {
+        for (id, job) in &self.jobs {
+            let fail = |what: String| Err(format!("job {id}: {what}"));
+            if id.0 > self.last_job || job.id != *id {
+                return fail("its number was never given".into());
+            }
+            let mut counts = Counts::default();
+            for (frame, task) in &job.tasks {
+                *counts.slot(&task.state) += 1;
+                if job.waiting.contains(frame) != (task.state == TaskState::Waiting) {
+                    return fail(format!("frame {frame}: the queue and its state disagree"));
+                }
+                if let TaskState::Leased { lease } = task.state {
+                    let held = self.leases.get(&lease).is_some_and(|l| l.job == *id && l.frames.contains(frame));
+                    if !held {
+                        return fail(format!("frame {frame}: leased by {lease}, which does not hold it"));
+                    }
+                }
+                if task.strikes as usize > task.failures.len() {
+                    return fail(format!("frame {frame}: more strikes than failures"));
+                }
+            }
+            if counts != job.counts {
+                return fail(format!("counted {counts:?}, kept {:?}", job.counts));
+            }
+            let settled = counts.done + counts.failed == counts.total();
+            let right = match job.state {
+                JobState::Finished => settled && counts.failed == 0,
+                JobState::Failed => settled && counts.failed > 0,
+                JobState::Active | JobState::Paused => !settled,
+                JobState::Canceled => counts.leased == 0,
+            };
+            if !right {
+                return fail(format!("{:?} with {counts:?}", job.state));
+            }
+        }
+        for (id, lease) in &self.leases {
+            let fail = |what: &str| Err(format!("lease {id}: {what}"));
+            if id.0 > self.last_lease || lease.id != *id {
+                return fail("its number was never given");
+            }
+            if lease.frames.is_empty() {
+                return fail("it is empty");
+            }
+            if self.slaves.get(&lease.slave).is_none_or(|slave| slave.state != SlaveState::Ready) {
+                return fail("its slave is not there");
+            }
+            let Some(job) = self.jobs.get(&lease.job) else { return fail("its job is not there") };
+            let held = |frame| job.tasks.get(frame).is_some_and(|t| t.state == TaskState::Leased { lease: *id });
+            if !lease.frames.iter().all(held) {
+                return fail("a frame of it does not know it");
+            }
+        }
+        let mut keys: Vec<_> = self.slaves.values().map(|slave| &slave.key).collect();
+        keys.sort();
+        if keys.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err("two slaves have one key".into());
+        }
+        Ok(())
+    }
+}

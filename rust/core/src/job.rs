@@ -1,0 +1,194 @@
+//! One submission: what the artist asked for and how far it is.
+
+use crate::{
+    digest::Digest,
+    frames::FrameList,
+    ids::{Frame, JobId, SlaveId, Timestamp},
+    slave::Version,
+    task::{Task, TaskState},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where a job stands. What people read is [`Job::status`].
+///
+/// ```text
+///             pause                        all tasks done
+///   Paused ◀────────▶ Active ─────────────────────────────▶ Finished
+///     │      resume    │  ▲ │  all done or failed              ▲
+///     │         cancel │  │ └──────────────────▶ Failed ───────┘
+///     └───▶ Canceled ◀─┘  │                        │   late result
+///               └─────────┴──────── requeue ───────┘
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Its tasks may be leased.
+    Active,
+    /// Nothing more is leased; what is rendering ends.
+    Paused,
+    /// Every task is done.
+    Finished,
+    /// No task is left to try and at least one failed.
+    Failed,
+    /// Somebody stopped it; what is done stays.
+    Canceled,
+}
+
+/// How frames may be shared out among slaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// Whole frames only.
+    #[default]
+    Off,
+}
+
+/// What the artist asked for. Fixed once accepted, but for the priority.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// As shown in lists.
+    pub name: String,
+    /// For grouping and fair use.
+    #[serde(default)]
+    pub category: String,
+    /// 0 to 100, more is sooner.
+    #[serde(default = "JobSpec::default_priority")]
+    pub priority: u8,
+    /// Frames per dispatch, at least 1.
+    #[serde(default = "JobSpec::default_chunk")]
+    pub chunk: u32,
+    /// A slave must have all of them.
+    #[serde(default)]
+    pub tags: BTreeSet<String>,
+    /// The frames to render.
+    pub frames: FrameList,
+    /// The scene to render; the file's own active one when absent.
+    #[serde(default)]
+    pub scene: Option<String>,
+    /// The engine's Blender id, for example `CYCLES`.
+    pub engine: String,
+    /// Blender's major and minor version: pixels differ between them.
+    pub blender: [u16; 2],
+    /// Width of every frame in pixels.
+    pub width: u32,
+    /// Height of every frame in pixels.
+    pub height: u32,
+    /// Whether one frame may be shared out.
+    #[serde(default)]
+    pub split: Split,
+    /// The blob that holds the [`crate::manifest::Manifest`] as JSON.
+    pub manifest: Digest,
+}
+
+impl JobSpec {
+    const fn default_priority() -> u8 {
+        50
+    }
+
+    const fn default_chunk() -> u32 {
+        1
+    }
+
+    /// Whether a Blender of this version draws the pixels the artist's own would.
+    pub fn fits_blender(&self, version: Version) -> bool {
+        self.blender == [version.0[0], version.0[1]]
+    }
+}
+
+/// How many tasks stand where. Kept beside the tasks so that a list of jobs costs nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// In the queue.
+    pub waiting: u32,
+    /// On slaves.
+    pub leased: u32,
+    /// Handed in.
+    pub done: u32,
+    /// Given up.
+    pub failed: u32,
+}
+
+impl Counts {
+    /// All tasks of the job.
+    pub fn total(&self) -> u32 {
+        self.waiting + self.leased + self.done + self.failed
+    }
+
+    pub(crate) fn slot(&mut self, state: &TaskState) -> &mut u32 {
+        match state {
+            TaskState::Waiting => &mut self.waiting,
+            TaskState::Leased { .. } => &mut self.leased,
+            TaskState::Done(_) => &mut self.done,
+            TaskState::Failed => &mut self.failed,
+        }
+    }
+}
+
+/// A job on the farm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its number.
+    pub id: JobId,
+    /// What was asked for.
+    pub spec: JobSpec,
+    /// When it was accepted.
+    pub created: Timestamp,
+    /// Where it stands.
+    pub state: JobState,
+    /// Its frames.
+    pub tasks: BTreeMap<Frame, Task>,
+    /// The frames in the queue, so that a lease needs no search.
+    pub waiting: BTreeSet<Frame>,
+    /// How many tasks stand where.
+    pub counts: Counts,
+    /// Slaves that must not touch it.
+    pub blacklist: BTreeSet<SlaveId>,
+}
+
+impl Job {
+    /// The job as accepted: every frame waits.
+    pub fn new(id: JobId, spec: JobSpec, created: Timestamp) -> Self {
+        let waiting = spec.frames.frames();
+        let tasks = waiting.iter().map(|frame| (*frame, Task::waiting())).collect();
+        let counts = Counts { waiting: waiting.len() as u32, ..Counts::default() };
+        Self { id, spec, created, state: JobState::Active, tasks, waiting, counts, blacklist: BTreeSet::new() }
+    }
+
+    /// What people are shown.
+    pub fn status(&self) -> &'static str {
+        match self.state {
+            JobState::Active if self.counts.leased + self.counts.done + self.counts.failed == 0 => "Queued",
+            JobState::Active => "Rendering",
+            JobState::Paused => "Paused",
+            JobState::Finished => "Finished",
+            JobState::Failed => "Failed",
+            JobState::Canceled => "Canceled",
+        }
+    }
+
+    /// Nobody has touched it yet.
+    pub fn is_new(&self) -> bool {
+        self.counts.leased + self.counts.done == 0
+    }
+
+    /// Moves one task, keeping counts, queue and the job's own state true. The only way a task changes.
+    pub(crate) fn set_task(&mut self, frame: Frame, state: TaskState) {
+        let Some(task) = self.tasks.get_mut(&frame) else { return };
+        *self.counts.slot(&task.state) -= 1;
+        *self.counts.slot(&state) += 1;
+        match state {
+            TaskState::Waiting => self.waiting.insert(frame),
+            _ => self.waiting.remove(&frame),
+        };
+        task.state = state;
+        let settled = self.counts.done + self.counts.failed == self.counts.total();
+        self.state = match self.state {
+            JobState::Canceled => JobState::Canceled,
+            _ if settled && self.counts.failed == 0 => JobState::Finished,
+            _ if settled => JobState::Failed,
+            JobState::Paused => JobState::Paused,
+            _ => JobState::Active,
+        };
+    }
+}

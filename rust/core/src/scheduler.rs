@@ -1,0 +1,285 @@
+//! Decides: a command and the farm as it is give the events that follow. Changes nothing itself.
+
+use crate::digest::Digest;
+use crate::{
+    balance::{self, Want},
+    error::Refusal,
+    event::Event,
+    farm::Farm,
+    ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
+    job::{Job, JobSpec, JobState},
+    lease::{Lease, LeaseEnd},
+    retry::RetryPolicy,
+    slave::{SlaveInfo, SlaveState},
+    task::{Failure, TaskError, TaskResult, TaskState},
+    wire::{HeldLease, LeaseGrant, PollReply},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What somebody wants of the farm.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// A job whose files are all there.
+    Submit(Box<JobSpec>),
+    /// Lease no more of it.
+    Pause(JobId),
+    /// Go on.
+    Resume(JobId),
+    /// Stop it.
+    Cancel(JobId),
+    /// Try its failed frames again; a canceled job goes on.
+    Requeue(JobId),
+    /// Move it in the queue.
+    Prioritise(JobId, u8),
+    /// A slave came.
+    Register {
+        /// How it is known again.
+        key: String,
+        /// As shown in lists.
+        name: String,
+        /// What it can do.
+        info: Box<SlaveInfo>,
+    },
+    /// A slave says what it holds and what it wants.
+    Poll {
+        /// Who.
+        slave: SlaveId,
+        /// Everything in its hands, so that both sides agree whatever got lost between them.
+        held: Vec<HeldLease>,
+        /// Whether it wants more.
+        want: Want,
+    },
+    /// A slave stopped.
+    Leave(SlaveId),
+    /// A slave was silent for too long.
+    Lose(SlaveId),
+    /// A believed picture.
+    HandIn {
+        /// Of which job.
+        job: JobId,
+        /// Which frame.
+        frame: Frame,
+        /// What was handed in.
+        result: Box<TaskResult>,
+    },
+    /// An attempt that failed.
+    Fail {
+        /// Who.
+        slave: SlaveId,
+        /// By which lease; a stale one is ignored.
+        lease: LeaseId,
+        /// Of which job.
+        job: JobId,
+        /// Which frame.
+        frame: Frame,
+        /// Why.
+        error: TaskError,
+        /// What Blender printed.
+        log: Option<Digest>,
+    },
+}
+
+/// What the one who asked is told once the events are durable.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Done; nothing to add.
+    Ok,
+    /// The job's number.
+    Accepted(JobId),
+    /// The slave's number.
+    Registered(SlaveId),
+    /// What to drop and what to do; empty when there is nothing to say yet.
+    Poll(PollReply),
+    /// Whether the result was new; false for a task that was done already.
+    HandedIn(bool),
+}
+
+/// Events to persist and apply, and the answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// In this order.
+    pub events: Vec<Event>,
+    /// To be given only after the events are durable.
+    pub reply: Reply,
+}
+
+impl Decision {
+    fn new(events: Vec<Event>, reply: Reply) -> Result<Self, Refusal> {
+        Ok(Self { events, reply })
+    }
+}
+
+/// Decides what a command does. `now` is for people to read and decides nothing.
+pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command) -> Result<Decision, Refusal> {
+    match command {
+        Command::Submit(spec) => submit(farm, spec),
+        Command::Pause(id) => {
+            let job = job(farm, id)?;
+            match job.state {
+                JobState::Active => Decision::new(vec![Event::JobPaused { job: id }], Reply::Ok),
+                JobState::Paused => Decision::new(vec![], Reply::Ok),
+                _ => Err(wrong_state(job, "paused")),
+            }
+        }
+        Command::Resume(id) => {
+            let job = job(farm, id)?;
+            match job.state {
+                JobState::Paused => Decision::new(vec![Event::JobResumed { job: id }], Reply::Ok),
+                JobState::Active => Decision::new(vec![], Reply::Ok),
+                _ => Err(wrong_state(job, "resumed")),
+            }
+        }
+        Command::Cancel(id) => {
+            let job = job(farm, id)?;
+            match job.state {
+                JobState::Active | JobState::Paused => {
+                    let mut events = end_all(farm.leases.values().filter(|l| l.job == id), LeaseEnd::Revoked);
+                    events.push(Event::JobCanceled { job: id });
+                    Decision::new(events, Reply::Ok)
+                }
+                JobState::Canceled => Decision::new(vec![], Reply::Ok),
+                JobState::Finished | JobState::Failed => Err(wrong_state(job, "canceled")),
+            }
+        }
+        Command::Requeue(id) => {
+            let job = job(farm, id)?;
+            let anything_left = job.counts.done < job.counts.total();
+            let event = Event::JobRequeued { job: id };
+            Decision::new(if anything_left { vec![event] } else { vec![] }, Reply::Ok)
+        }
+        Command::Prioritise(id, priority) => {
+            job(farm, id)?;
+            check_priority(priority)?;
+            Decision::new(vec![Event::JobPrioritised { job: id, priority }], Reply::Ok)
+        }
+        Command::Register { key, name, info } => {
+            let slave = farm.slave_by_key(&key).map_or(SlaveId(farm.last_slave + 1), |known| known.id);
+            Decision::new(vec![Event::SlaveJoined { slave, key, name, info }], Reply::Registered(slave))
+        }
+        Command::Poll { slave, held, want } => poll(farm, now, slave, held, want),
+        Command::Leave(id) => leave(farm, id, LeaseEnd::Released, Event::SlaveLeft { slave: id }),
+        Command::Lose(id) => leave(farm, id, LeaseEnd::Lost, Event::SlaveLost { slave: id }),
+        Command::HandIn { job: id, frame, result } => {
+            let job = job(farm, id)?;
+            let task = job.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
+            // A late result of a lost or given-back lease is welcome as long as the frame is not done: work is
+            // never wasted. A second one is dropped.
+            let fresh = !matches!(task.state, TaskState::Done(_)) && job.state != JobState::Canceled;
+            let events = if fresh { vec![Event::TaskDone { job: id, frame, result }] } else { vec![] };
+            Decision::new(events, Reply::HandedIn(fresh))
+        }
+        Command::Fail { slave, lease, job: id, frame, error, log } => {
+            let task = job(farm, id)?.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
+            let current = task.state == (TaskState::Leased { lease })
+                && farm.leases.get(&lease).is_some_and(|lease| lease.slave == slave);
+            if !current {
+                return Decision::new(vec![], Reply::Ok);
+            }
+            let failure = Box::new(Failure { slave, at: now, error, log });
+            let retry = retry.tries_again(task);
+            Decision::new(vec![Event::TaskFailed { job: id, frame, failure, retry }], Reply::Ok)
+        }
+    }
+}
+
+fn submit(farm: &Farm, spec: Box<JobSpec>) -> Result<Decision, Refusal> {
+    let bad = |what: &str| Err(Refusal::BadSpec(what.to_owned()));
+    check_priority(spec.priority)?;
+    if spec.name.trim().is_empty() || spec.name.chars().count() > 200 {
+        return bad("a job's name has 1 to 200 characters");
+    }
+    if !(1..=10_000).contains(&spec.chunk) {
+        return bad("the chunk size is 1 to 10000 frames");
+    }
+    if !(1..=65_536).contains(&spec.width) || !(1..=65_536).contains(&spec.height) {
+        return bad("the picture's size is 1 to 65536 pixels each way");
+    }
+    if spec.engine.is_empty() || spec.engine == "NET_RENDER" {
+        return bad("name the engine the slaves shall render with; NET_RENDER only hands work out");
+    }
+    let job = JobId(farm.last_job + 1);
+    Decision::new(vec![Event::JobAccepted { job, spec }], Reply::Accepted(job))
+}
+
+fn poll(farm: &Farm, now: Timestamp, id: SlaveId, held: Vec<HeldLease>, want: Want) -> Result<Decision, Refusal> {
+    let slave = farm.slaves.get(&id).ok_or(Refusal::UnknownSlave(id))?;
+    let mut events = Vec::new();
+    if slave.state != SlaveState::Ready {
+        events.push(Event::SlaveReturned { slave: id });
+    }
+    // What we think it has and it does not: the grant was lost on the way, or it restarted.
+    let told: BTreeSet<LeaseId> = held.iter().map(|lease| lease.lease).collect();
+    events.extend(end_all(farm.leases_of(id).filter(|lease| !told.contains(&lease.id)), LeaseEnd::Released));
+    // What it has and we do not think so: take it back where the frames are still free, else it drops them.
+    let mut adopted = BTreeSet::new();
+    let mut drop: BTreeMap<LeaseId, HeldLease> = BTreeMap::new();
+    for lease in held {
+        let HeldLease { lease: lease_id, job, ref frames } = lease;
+        let ours = farm.leases.get(&lease_id);
+        let (keep, lost): (Vec<Frame>, Vec<Frame>) = match ours {
+            Some(ours) if ours.slave == id && ours.job == job => {
+                frames.iter().partition(|frame| ours.frames.contains(frame))
+            }
+            Some(_) => (vec![], frames.clone()),
+            None => frames.iter().partition(|frame| {
+                let open = |job: &&Job| matches!(job.state, JobState::Active | JobState::Paused);
+                lease_id.0 <= farm.last_lease
+                    && farm.jobs.get(&job).filter(open).is_some_and(|job| job.waiting.contains(frame))
+                    && adopted.insert((job, **frame))
+            }),
+        };
+        if ours.is_none() && !keep.is_empty() {
+            events.push(Event::LeaseGranted { lease: lease_id, slave: id, job, frames: keep });
+        }
+        if !lost.is_empty() {
+            drop.insert(lease_id, HeldLease { lease: lease_id, job, frames: lost });
+        }
+    }
+    // The balance looks at the farm as it is after the above.
+    let mut grant = None;
+    if want != Want::Nothing && drop.is_empty() {
+        let settled;
+        let farm = if events.is_empty() {
+            farm
+        } else {
+            let mut next = farm.clone();
+            events.iter().for_each(|event| next.apply(&Farm::record(now, event.clone())));
+            settled = next;
+            &settled
+        };
+        let slave = farm.slaves.get(&id).ok_or(Refusal::UnknownSlave(id))?;
+        if let Some((job, frames)) = balance::next_chunk(farm, slave, want) {
+            let lease = LeaseId(farm.last_lease + 1);
+            events.push(Event::LeaseGranted { lease, slave: id, job, frames: frames.clone() });
+            let spec = farm.jobs.get(&job).ok_or(Refusal::UnknownJob(job))?.spec.clone();
+            grant = Some(Box::new(LeaseGrant { lease, job, frames, spec }));
+        }
+    }
+    Decision::new(events, Reply::Poll(PollReply { drop: drop.into_values().collect(), grant }))
+}
+
+fn leave(farm: &Farm, id: SlaveId, end: LeaseEnd, last: Event) -> Result<Decision, Refusal> {
+    let slave = farm.slaves.get(&id).ok_or(Refusal::UnknownSlave(id))?;
+    if slave.state != SlaveState::Ready {
+        return Decision::new(vec![], Reply::Ok);
+    }
+    let mut events = end_all(farm.leases_of(id), end);
+    events.push(last);
+    Decision::new(events, Reply::Ok)
+}
+
+fn end_all<'a>(leases: impl Iterator<Item = &'a Lease>, end: LeaseEnd) -> Vec<Event> {
+    leases.map(|lease| Event::LeaseEnded { lease: lease.id, end }).collect()
+}
+
+fn job(farm: &Farm, id: JobId) -> Result<&Job, Refusal> {
+    farm.jobs.get(&id).ok_or(Refusal::UnknownJob(id))
+}
+
+fn check_priority(priority: u8) -> Result<(), Refusal> {
+    if priority > 100 { Err(Refusal::BadSpec("the priority is 0 to 100".into())) } else { Ok(()) }
+}
+
+fn wrong_state(job: &Job, verb: &'static str) -> Refusal {
+    Refusal::WrongState { job: job.id, status: job.status(), verb }
+}

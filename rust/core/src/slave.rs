@@ -1,0 +1,91 @@
+//! An agent on a machine and what it can do.
+
+use crate::ids::{SlaveId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, fmt};
+
+/// Blender's version: major, minor, patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(pub [u16; 3]);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [major, minor, patch] = self.0;
+        write!(f, "{major}.{minor}.{patch}")
+    }
+}
+
+/// Something that computes pixels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// `CPU`, `CUDA`, `OPTIX`, `HIP`, `METAL`, `ONEAPI`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// As its maker calls it.
+    pub name: String,
+}
+
+/// What a slave says of itself when it registers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlaveInfo {
+    /// The machine's name.
+    pub host: String,
+    /// For example `linux x86_64`.
+    pub os: String,
+    /// The Blender it renders with.
+    pub blender: Version,
+    /// Blender's build hash.
+    #[serde(default)]
+    pub build_hash: String,
+    /// What that Blender was built with, for example `openimagedenoise`.
+    #[serde(default)]
+    pub build_options: BTreeSet<String>,
+    /// Render engines by Blender id.
+    pub engines: BTreeSet<String>,
+    /// What can compute.
+    #[serde(default)]
+    pub devices: Vec<Device>,
+    /// Threads it renders with.
+    pub threads: u32,
+    /// Memory of the machine.
+    pub memory_bytes: u64,
+    /// Words its owner gave it.
+    #[serde(default)]
+    pub tags: BTreeSet<String>,
+}
+
+/// Whether a slave can be counted on.
+///
+/// ```text
+///   register ──▶ Ready ──silent too long──▶ Lost
+///                ▲  │ └──says goodbye─────▶ Gone
+///                └──┴───── comes back ───────┘
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlaveState {
+    /// Heard of lately.
+    Ready,
+    /// Silent for longer than the slave timeout; its leases went back.
+    Lost,
+    /// Stopped by its owner.
+    Gone,
+}
+
+/// A slave this master knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Slave {
+    /// Its number.
+    pub id: SlaveId,
+    /// Made by the slave, kept in its folder: how it is known again.
+    pub key: String,
+    /// As shown in lists.
+    pub name: String,
+    /// What it can do.
+    pub info: SlaveInfo,
+    /// Whether it can be counted on.
+    pub state: SlaveState,
+    /// When it first came.
+    pub joined: Timestamp,
+}

@@ -1,0 +1,96 @@
+//! What is scheduled: today a whole frame of a job.
+
+use crate::{
+    digest::Digest,
+    ids::{LeaseId, SlaveId, Timestamp},
+};
+use serde::{Deserialize, Serialize};
+
+/// Where a task stands.
+///
+/// ```text
+///              lease                 result
+///   Waiting ───────────▶ Leased ───────────────▶ Done
+///    ▲ ▲ │                 │ │                    ▲
+///    │ │ └─ late result ───┼─┼────────────────────┤
+///    │ └── lost, released, │ │ failed, attempts   │
+///    │     failed (retry) ─┘ ▼ used up            │
+///    └────── requeue ────── Failed ── late result ┘
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum TaskState {
+    /// In the queue.
+    Waiting,
+    /// A slave has it.
+    Leased {
+        /// By this lease.
+        lease: LeaseId,
+    },
+    /// Handed in and believed.
+    Done(Box<TaskResult>),
+    /// All attempts failed; a person must look.
+    Failed,
+}
+
+/// A frame of a job on its way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Where it stands.
+    pub state: TaskState,
+    /// The attempts that failed, oldest first.
+    pub failures: Vec<Failure>,
+    /// How many of `failures` count against the retry limit; a requeue starts anew.
+    pub strikes: u32,
+}
+
+impl Task {
+    /// A task nobody has tried.
+    pub fn waiting() -> Self {
+        Self { state: TaskState::Waiting, failures: Vec::new(), strikes: 0 }
+    }
+
+    /// Whether this slave already failed it.
+    pub fn failed_by(&self, slave: SlaveId) -> bool {
+        self.failures.iter().any(|failure| failure.slave == slave)
+    }
+}
+
+/// What a slave handed in for a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskResult {
+    /// Who rendered it.
+    pub slave: SlaveId,
+    /// The multilayer EXR.
+    pub film: Digest,
+    /// The EXR's size in bytes.
+    pub film_bytes: u64,
+    /// The JPEG, when one could be made.
+    pub preview: Option<Digest>,
+    /// What Blender printed while it rendered.
+    pub log: Option<Digest>,
+    /// Blender's time for the frame.
+    pub seconds: f64,
+}
+
+/// An attempt that did not end in a picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Who tried.
+    pub slave: SlaveId,
+    /// When it was reported.
+    pub at: Timestamp,
+    /// Why.
+    pub error: TaskError,
+    /// What Blender printed.
+    pub log: Option<Digest>,
+}
+
+/// Why an attempt failed, for people and for the retry policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskError {
+    /// A stable word: `render_failed`, `worker_crashed`, `load_failed`, `missing_file`, `bad_picture` ...
+    pub kind: String,
+    /// What, where, why and what to do next; ends with the log's last lines.
+    pub message: String,
+}

@@ -1,0 +1,306 @@
+//! What master, slaves and clients say to each other, as JSON over HTTP.
+
+use crate::{
+    balance::Want,
+    digest::Digest,
+    ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
+    job::{JobSpec, JobState},
+    slave::{SlaveInfo, SlaveState, Version},
+    task::TaskError,
+};
+use serde::{Deserialize, Serialize};
+
+/// Raised when an older peer would misunderstand; peers of different numbers refuse each other by name.
+pub const PROTOCOL: u32 = 1;
+
+/// `GET /api/v1/info`: is this a master, and which?
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MasterInfo {
+    /// Always `netrender`.
+    pub service: String,
+    /// [`PROTOCOL`] of the master.
+    pub protocol: u32,
+    /// The product's version.
+    pub version: String,
+    /// Random, made with the working folder: tells farms apart.
+    pub farm: String,
+    /// As people call it.
+    pub name: String,
+}
+
+/// Which of these are not there yet?
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MissingRequest {
+    /// Blobs the sender has.
+    pub digests: Vec<Digest>,
+}
+
+/// These.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MissingReply {
+    /// Blobs to send.
+    pub missing: Vec<Digest>,
+}
+
+/// A job was accepted and is durable.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SubmitReply {
+    /// Its number.
+    pub job: JobId,
+}
+
+/// `POST /api/v1/slaves`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RegisterRequest {
+    /// [`PROTOCOL`] of the slave.
+    pub protocol: u32,
+    /// Made by the slave, kept in its folder.
+    pub key: String,
+    /// As shown in lists.
+    pub name: String,
+    /// What it can do.
+    pub info: SlaveInfo,
+}
+
+/// The slave is known.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RegisterReply {
+    /// Its number.
+    pub slave: SlaveId,
+    /// The farm it belongs to now; leases of another farm mean nothing here.
+    pub farm: String,
+    /// How often a sign of life is expected.
+    pub heartbeat_s: f64,
+}
+
+/// A lease in a slave's hands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldLease {
+    /// Its number.
+    pub lease: LeaseId,
+    /// Of which job.
+    pub job: JobId,
+    /// Frames not handed in yet.
+    pub frames: Vec<Frame>,
+}
+
+/// `POST /api/v1/slaves/{id}/poll`: held open until there is something to say.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PollRequest {
+    /// Everything in the slave's hands.
+    pub held: Vec<HeldLease>,
+    /// Whether it wants more.
+    pub want: Want,
+}
+
+/// What to drop, what to do. Both empty: nothing for now, poll again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PollReply {
+    /// No longer this slave's business.
+    pub drop: Vec<HeldLease>,
+    /// New work.
+    pub grant: Option<Box<LeaseGrant>>,
+}
+
+impl PollReply {
+    /// Nothing to say yet.
+    pub fn is_empty(&self) -> bool {
+        self.drop.is_empty() && self.grant.is_none()
+    }
+}
+
+/// A chunk for a slave, with all it must know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeaseGrant {
+    /// Its number.
+    pub lease: LeaseId,
+    /// Of which job.
+    pub job: JobId,
+    /// To be rendered in this order.
+    pub frames: Vec<Frame>,
+    /// How to render them.
+    pub spec: JobSpec,
+}
+
+/// `POST /api/v1/slaves/{id}/heartbeat`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// What it renders now.
+    pub now: Option<Progress>,
+}
+
+/// How far a frame is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Of which job.
+    pub job: JobId,
+    /// Which frame.
+    pub frame: Frame,
+    /// In Blender's words, for example `Sample 12/64`.
+    pub text: String,
+}
+
+/// `POST /api/v1/results`. The blobs it names must have been sent before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HandInRequest {
+    /// Who.
+    pub slave: SlaveId,
+    /// Of which job.
+    pub job: JobId,
+    /// Which frame.
+    pub frame: Frame,
+    /// The multilayer EXR.
+    pub film: Digest,
+    /// The JPEG.
+    pub preview: Option<Digest>,
+    /// What Blender printed.
+    pub log: Option<Digest>,
+    /// Blender's time for the frame.
+    pub seconds: f64,
+}
+
+/// The result is durable.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HandInReply {
+    /// False when the frame was done already or the job was canceled; nothing is wrong then.
+    pub fresh: bool,
+}
+
+/// `POST /api/v1/failures`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FailRequest {
+    /// Who.
+    pub slave: SlaveId,
+    /// By which lease.
+    pub lease: LeaseId,
+    /// Of which job.
+    pub job: JobId,
+    /// Which frame.
+    pub frame: Frame,
+    /// Why.
+    pub error: TaskError,
+    /// What Blender printed.
+    pub log: Option<Digest>,
+}
+
+/// A job in a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobView {
+    /// Its number.
+    pub id: JobId,
+    /// As the artist called it.
+    pub name: String,
+    /// For grouping.
+    pub category: String,
+    /// 0 to 100.
+    pub priority: u8,
+    /// The machine's word.
+    pub state: JobState,
+    /// People's word.
+    pub status: String,
+    /// In the artist's notation.
+    pub frames: String,
+    /// All tasks.
+    pub total: u32,
+    /// Handed in.
+    pub done: u32,
+    /// Given up.
+    pub failed: u32,
+    /// On slaves now.
+    pub rendering: u32,
+    /// Why it waits; empty when that needs no words.
+    pub why: String,
+    /// When it was accepted.
+    pub created_ms: Timestamp,
+}
+
+/// A job with its frames.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobDetail {
+    /// As in lists.
+    #[serde(flatten)]
+    pub job: JobView,
+    /// What was asked for.
+    pub spec: JobSpec,
+    /// In order of frames.
+    pub tasks: Vec<TaskView>,
+}
+
+/// A frame of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskView {
+    /// Its number.
+    pub frame: Frame,
+    /// `waiting`, `leased`, `done` or `failed`.
+    pub state: String,
+    /// Who has it, made it or failed it last.
+    pub slave: Option<SlaveId>,
+    /// Attempts begun so far.
+    pub attempts: u32,
+    /// Why the last attempt failed.
+    pub error: Option<TaskError>,
+    /// Blender's time for it, when done.
+    pub seconds: Option<f64>,
+    /// The EXR, when done.
+    pub film: Option<Digest>,
+    /// Its size.
+    pub film_bytes: Option<u64>,
+    /// Whether there is a JPEG.
+    pub preview: bool,
+}
+
+/// A slave in a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlaveView {
+    /// Its number.
+    pub id: SlaveId,
+    /// As its owner called it.
+    pub name: String,
+    /// The machine's word.
+    pub state: SlaveState,
+    /// People's word.
+    pub status: String,
+    /// Its Blender.
+    pub blender: Version,
+    /// What it renders.
+    pub job: Option<JobId>,
+    /// Which frame.
+    pub frame: Option<Frame>,
+    /// How far.
+    pub progress: String,
+    /// Threads it renders with.
+    pub threads: u32,
+    /// Engines it has.
+    pub engines: Vec<String>,
+    /// What it said of itself.
+    pub info: SlaveInfo,
+}
+
+/// Everything a watcher shows, in one answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FarmView {
+    /// Grows when anything changed.
+    pub revision: u64,
+    /// In order of numbers.
+    pub jobs: Vec<JobView>,
+    /// In order of numbers.
+    pub slaves: Vec<SlaveView>,
+}
+
+/// `{"error": {...}}`: the body of every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: ErrorDetail,
+}
+
+/// What went wrong, for programs and for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// A stable word.
+    pub code: String,
+    /// What, where, why.
+    pub message: String,
+    /// What to do next.
+    pub hint: String,
+}

@@ -1,0 +1,177 @@
+//! Bytes on disk by digest: `DIR/ab/abcdef...`. A blob that can be seen under its name is complete, checked and durable:
+//! it is written under a temporary name, hashed on the way, synced and renamed. Leftovers of a crash are swept at start.
+
+use netrender_core::digest::Digest;
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// Where unfinished blobs live. On the same file system as the finished ones, so that a rename is atomic.
+const INCOMING: &str = "incoming";
+
+/// A folder of blobs.
+#[derive(Clone, Debug)]
+pub struct BlobStore {
+    dir: PathBuf,
+}
+
+/// Why a blob could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// The bytes are not what their name says.
+    #[error("the bytes that arrived for {expected} have the digest {found}: they were damaged on the way")]
+    WrongDigest {
+        /// The name they came under.
+        expected: Digest,
+        /// What they are.
+        found: Digest,
+    },
+    /// The disk said no.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl BlobError {
+    /// Whether the disk is full.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. }
+            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    }
+}
+
+impl BlobStore {
+    /// Opens or makes the folder and sweeps what a crash left.
+    pub fn open(dir: &Path) -> Result<Self, BlobError> {
+        let incoming = dir.join(INCOMING);
+        let failed = |source| BlobError::Io { path: incoming.clone(), source };
+        match fs::remove_dir_all(&incoming) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => fs::create_dir_all(&incoming).map_err(failed)?,
+        }
+        Ok(Self { dir: dir.to_owned() })
+    }
+
+    /// Where this blob is or would be.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.dir.join(&name[..2]).join(name)
+    }
+
+    /// Whether it is there.
+    pub fn has(&self, digest: &Digest) -> bool {
+        self.path(digest).is_file()
+    }
+
+    /// Its size in bytes; None when it is not there.
+    pub fn size(&self, digest: &Digest) -> Option<u64> {
+        fs::metadata(self.path(digest)).ok().filter(|meta| meta.is_file()).map(|meta| meta.len())
+    }
+
+    /// Begins taking a blob.
+    pub fn incoming(&self) -> Result<Incoming, BlobError> {
+        let dir = self.dir.join(INCOMING);
+        let file = tempfile::NamedTempFile::new_in(&dir).map_err(|source| BlobError::Io { path: dir, source })?;
+        Ok(Incoming { store: self.clone(), file, hash: blake3::Hasher::new(), bytes: 0 })
+    }
+
+    /// Takes bytes that are in memory; returns their digest.
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
+        let digest = digest_of(bytes);
+        if !self.has(&digest) {
+            let mut incoming = self.incoming()?;
+            incoming.write(bytes)?;
+            incoming.finish(Some(digest))?;
+        }
+        Ok(digest)
+    }
+}
+
+/// A blob on its way in. Dropped unfinished, it leaves nothing.
+pub struct Incoming {
+    store: BlobStore,
+    file: tempfile::NamedTempFile,
+    hash: blake3::Hasher,
+    bytes: u64,
+}
+
+impl Incoming {
+    /// The next bytes.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+        self.file.write_all(bytes).map_err(|source| BlobError::Io { path: self.file.path().to_owned(), source })
+    }
+
+    /// How many bytes came so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Checks, syncs and names the blob; durable once this returns.
+    pub fn finish(self, expected: Option<Digest>) -> Result<Digest, BlobError> {
+        let found = Digest(*self.hash.finalize().as_bytes());
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            return Err(BlobError::WrongDigest { expected, found });
+        }
+        let path = self.store.path(&found);
+        let failed = |source| BlobError::Io { path: path.clone(), source };
+        let folder = path.parent().unwrap_or(&self.store.dir);
+        fs::create_dir_all(folder).map_err(failed)?;
+        self.file.as_file().sync_all().map_err(failed)?;
+        self.file.persist(&path).map_err(|error| failed(error.error))?;
+        sync_dir(folder).map_err(failed)?;
+        Ok(found)
+    }
+}
+
+/// The name of some bytes.
+pub fn digest_of(bytes: &[u8]) -> Digest {
+    Digest(*blake3::hash(bytes).as_bytes())
+}
+
+/// The name of a file's bytes, read in bounded memory.
+pub fn digest_of_file(path: &Path) -> io::Result<Digest> {
+    let mut hash = blake3::Hasher::new();
+    hash.update_reader(File::open(path)?)?;
+    Ok(Digest(*hash.finalize().as_bytes()))
+}
+
+/// Makes a rename in this folder survive power loss. Windows has no such call and journals its names itself.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_its_name_says_gets_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(dir.path()).unwrap();
+        let right = store.put(b"pixels").unwrap();
+        assert_eq!(fs::read(store.path(&right)).unwrap(), b"pixels");
+        let mut wrong = store.incoming().unwrap();
+        wrong.write(b"pixelz").unwrap();
+        assert!(matches!(wrong.finish(Some(right)), Err(BlobError::WrongDigest { .. })));
+        assert_eq!(fs::read_dir(dir.path().join(INCOMING)).unwrap().count(), 0, "nothing unfinished stays");
+    }
+
+    #[test]
+    fn leftovers_of_a_crash_are_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(dir.path()).unwrap();
+        let kept = store.put(b"done").unwrap();
+        std::mem::forget(store.incoming().unwrap());
+        let store = BlobStore::open(dir.path()).unwrap();
+        assert_eq!(fs::read_dir(dir.path().join(INCOMING)).unwrap().count(), 0);
+        assert!(store.has(&kept));
+    }
+}
