@@ -1,1 +1,23 @@
+//! Films: OpenEXR files in, checked pixels and JPEG previews out.
+//!
+//! What lives here: a bounded reader of EXR headers ([`inspect`], [`check`]), the decoder ([`read()`]), the pixels as
+//! Blender means them ([`Film`]), the scene's view transform as a table ([`ViewTable`]) and the preview
+//! ([`preview_jpeg`]). What does not: network, threads that outlive a call, knowledge of jobs. Films come from other
+//! machines, so nothing is allocated from a number in a file before that number was checked.
 
+mod chunks;
+mod error;
+mod film;
+mod header;
+mod names;
+mod preview;
+mod read;
+mod source;
+mod view;
+
+pub use error::FilmError;
+pub use film::{Channel, Film, Layer, Pass};
+pub use header::{ChannelHeader, Expect, Header, PartHeader, SampleKind, check, inspect};
+pub use preview::preview_jpeg;
+pub use read::read;
+pub use view::ViewTable;

@@ -1,1 +1,79 @@
+//! `netrender_native`: the farm for Python. Thin: handles, one runtime, exceptions. Everything that waits releases the
+//! interpreter lock; a Rust panic arrives as a Python exception.
+//!
+//! What each class promises is written in `netrender_native.pyi`.
 
+mod client;
+mod errors;
+mod services;
+
+use pyo3::prelude::*;
+use std::{
+    sync::{Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+use tokio::runtime::Runtime;
+
+/// One runtime for all handles, made at the first need and kept: Blender may disable and enable the add-on at will.
+fn runtime() -> PyResult<&'static Runtime> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _one = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let made = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .thread_name("netrender")
+        .enable_all()
+        .build()
+        .map_err(|error| errors::NetrenderError::new_err(format!("this machine gives no threads: {error}")))?;
+    Ok(RUNTIME.get_or_init(|| made))
+}
+
+/// Masters heard on UDP 8000 within the time.
+#[pyfunction]
+#[pyo3(signature = (timeout_s = 0.3))]
+fn discover(py: Python<'_>, timeout_s: f64) -> PyResult<Py<PyAny>> {
+    let timeout = errors::seconds(timeout_s)?;
+    let runtime = runtime()?;
+    let found = py
+        .detach(|| runtime.block_on(netrender_farm::discovery::discover(timeout)))
+        .map_err(|error| errors::NetrenderError::new_err(format!("can't look for masters: {error}")))?;
+    to_python(py, &found)
+}
+
+/// The `netrender` command; returns the exit code.
+#[pyfunction]
+fn main(py: Python<'_>, argv: Vec<String>) -> i32 {
+    py.detach(|| netrender_farm::cli::run(argv))
+}
+
+/// The installed `netrender` command.
+#[pyfunction]
+fn console_script(py: Python<'_>) -> PyResult<i32> {
+    let argv: Vec<String> = py.import("sys")?.getattr("argv")?.extract()?;
+    Ok(main(py, argv.into_iter().skip(1).collect()))
+}
+
+fn to_python<T: serde::Serialize + ?Sized>(py: Python<'_>, value: &T) -> PyResult<Py<PyAny>> {
+    Ok(pythonize::pythonize(py, value)?.unbind())
+}
+
+/// A bound on waiting in one call, so that Python's own signals are seen.
+const SLICE: Duration = Duration::from_millis(100);
+
+#[pymodule]
+fn netrender_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    errors::register(py, module)?;
+    module.add_class::<services::Master>()?;
+    module.add_class::<services::Slave>()?;
+    module.add_class::<client::Client>()?;
+    module.add_class::<client::Transfer>()?;
+    module.add_function(wrap_pyfunction!(discover, module)?)?;
+    module.add_function(wrap_pyfunction!(main, module)?)?;
+    module.add_function(wrap_pyfunction!(console_script, module)?)?;
+    Ok(())
+}

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine NET_RENDER. Without a window it is the way to run a service: `blender -b master.blend -a`
+calls render(), which runs the master or slave that the scene is set up for, until SIGINT or SIGTERM.
+
+Ending is the delicate part. Returning from render(), raising, or error_set() would make Blender write the
+remaining frames black; leaving the process with sys.exit() inside render() writes none and still
+unregisters add-ons.
+"""
+
+import signal
+import sys
+import time
+
+import bpy
+
+from . import native, services, session
+
+LOOP_S = 0.1  # how soon a signal is noticed
+USAGE_ERROR = 2
+FAILED = 1
+
+# Panels that Blender's own engines have and ours cannot fill.
+NOT_OURS = {"VIEWLAYER_PT_filter", "VIEWLAYER_PT_layer_passes"}
+
+_borrowed = []  # COMPAT_ENGINES sets we put ourselves into
+
+
+class NETRENDER_RE_engine(bpy.types.RenderEngine):
+    bl_idname = "NET_RENDER"
+    bl_label = "Network Render"
+    bl_use_preview = False
+    bl_use_eevee_viewport = True
+
+    def render(self, depsgraph):
+        scene = depsgraph.scene
+        mode = scene.netrender.mode
+        if not bpy.app.background:
+            self.error_set(
+                "Network Render does not draw pictures in this window yet: press Send Job or Send Current "
+                "Frame in Render Properties > Network Render, or choose another engine to render here"
+                if mode == "CLIENT"
+                else "Press Start Service in Render Properties > Network Render. Rendering with this engine "
+                "runs a service only without a window: blender -b FILE.blend -a"
+            )
+            return
+        if mode == "CLIENT":
+            leave(
+                USAGE_ERROR,
+                f"Scene '{scene.name}' is set to Client, so there is no service to run. Choose Master or "
+                "Slave in Render Properties > Network Render and save, or send the file with: "
+                "netrender submit FILE.blend",
+            )
+        serve(mode.lower(), scene)
+
+
+def leave(code, message):
+    print(f"netrender: {message}", file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+def serve(kind, scene):
+    """Runs the service until a signal asks to stop. Does not return."""
+    asked = []
+
+    def ask(number, _frame):
+        asked.append(number)
+        signal.signal(number, signal.SIG_DFL)  # a second one ends a service that cannot stop
+
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # SIGBREAK is Windows' Ctrl-Break
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), ask)
+
+    service = getattr(session, kind)
+    try:
+        service.start(services.NEW[kind](scene))
+    except (RuntimeError, ValueError, OSError, *native.errors()) as error:
+        leave(FAILED, f"The {kind} did not start: {error}")
+    said = ""
+    while not asked:
+        snapshot = service.read()
+        if snapshot["state"] == "failed":
+            service.stop()
+            leave(FAILED, f"The {kind} ended: {service.error}")
+        line = status_line(kind, snapshot)
+        if line != said:
+            said = line
+            print(line, flush=True)
+        time.sleep(LOOP_S)
+    service.stop()
+    print(f"netrender {kind} stopped", flush=True)
+    sys.exit(0)
+
+
+def status_line(kind, snapshot):
+    """Printed when it changes. A master says where it listens; a slave whom it works for."""
+    if kind == "master":
+        name, url, data = snapshot["name"], snapshot["url"], snapshot["data"]
+        return f"netrender master '{name}' listens on {url}, keeps its files in {data}"
+    words = {"looking": "looks for a master", "starting": "starts", "reconnecting": "reconnects"}
+    state = words.get(snapshot["state"], f"works for {snapshot['master']}")
+    return f"netrender slave '{snapshot['name']}' {state}"
+
+
+def register():
+    bpy.utils.register_class(NETRENDER_RE_engine)
+    # The standard output, dimension and format panels name the engines they show up with.
+    for panel in bpy.types.Panel.__subclasses__():
+        engines = getattr(panel, "COMPAT_ENGINES", None)
+        if (
+            isinstance(engines, set)
+            and "BLENDER_RENDER" in engines
+            and NETRENDER_RE_engine.bl_idname not in engines
+            and panel.__name__ not in NOT_OURS
+        ):
+            engines.add(NETRENDER_RE_engine.bl_idname)
+            _borrowed.append(engines)
+
+
+def unregister():
+    for engines in _borrowed:
+        engines.discard(NETRENDER_RE_engine.bl_idname)
+    _borrowed.clear()
+    bpy.utils.unregister_class(NETRENDER_RE_engine)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that has a button. Pressed as a button an operator never blocks; called from a script it
+returns when the work is done.
+"""
+
+from . import farm, pick_up, send, service
+
+LEAVES = (service, farm, send, pick_up)
+
+
+def register():
+    for leaf in LEAVES:
+        leaf.register()
+
+
+def unregister():
+    for leaf in reversed(LEAVES):
+        leaf.unregister()

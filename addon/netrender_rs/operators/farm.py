@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find a master, and what can be done to a job on it."""
+
+import bpy
+from bpy.props import FloatProperty, IntProperty, StringProperty
+
+from .. import native, session, settings
+from .waiting import NeedsNative, Waiting
+
+
+def address_holder(scene):
+    """The settings whose master address the artist sees now."""
+    return scene.netrender.slave if scene.netrender.mode == "SLAVE" else scene.netrender.client
+
+
+def client_of(context):
+    """The native Client for the scene's master."""
+    return session.client_for(settings.master_address(context.scene.netrender.client.master))
+
+
+class NETRENDER_OT_find_master(Waiting, bpy.types.Operator):
+    """Listen for masters on the local network and fill in the address; choose when there are several"""
+
+    bl_idname = "netrender.find_master"
+    bl_label = "Find Master"
+
+    timeout: FloatProperty(
+        name="Timeout", description="Seconds to listen", default=0.5, min=0.1, max=10.0, options={"SKIP_SAVE"}
+    )
+
+    _interactive = False
+
+    def invoke(self, context, event):
+        self._interactive = True
+        return super().invoke(context, event)
+
+    def begin(self, _context):
+        return session.Background(native.module().discover, self.timeout)
+
+    def finish(self, context, work):
+        masters = context.window_manager.netrender.masters
+        masters.clear()
+        for heard in work.result:
+            row = masters.add()
+            row.name, row.url, row.version = heard["name"], heard["url"], heard["version"]
+        if not masters:
+            self.report(
+                {"WARNING"},
+                "No master heard. Start one, or type its address if it is in another network",
+            )
+            return {"CANCELLED"}
+        if len(masters) == 1:
+            address_holder(context.scene).master = masters[0].url
+            self.report({"INFO"}, f"Found master {masters[0].name}: {masters[0].url}")
+        elif self._interactive:
+            bpy.ops.wm.call_menu(name=NETRENDER_MT_masters.__name__)
+        else:
+            heard = ", ".join(f"{m.name} ({m.url})" for m in masters)
+            self.report({"WARNING"}, f"Several masters heard, set one as the address: {heard}")
+        return {"FINISHED"}
+
+
+class NETRENDER_OT_use_master(bpy.types.Operator):
+    """Use this master"""
+
+    bl_idname = "netrender.use_master"
+    bl_label = "Use Master"
+    bl_options = {"INTERNAL"}
+
+    url: StringProperty(name="Address", options={"SKIP_SAVE"})
+
+    def execute(self, context):
+        address_holder(context.scene).master = self.url
+        session.redraw()
+        return {"FINISHED"}
+
+
+class NETRENDER_MT_masters(bpy.types.Menu):
+    bl_label = "Masters Found"
+
+    def draw(self, context):
+        for found in context.window_manager.netrender.masters:
+            operator = self.layout.operator(
+                NETRENDER_OT_use_master.bl_idname, text=f"{found.name}  ({found.url})", icon="NETWORK_DRIVE"
+            )
+            operator.url = found.url
+
+
+class NETRENDER_OT_cancel_job(NeedsNative, bpy.types.Operator):
+    """Cancel this job. Frames that are finished can still be picked up"""
+
+    bl_idname = "netrender.cancel_job"
+    bl_label = "Cancel Job"
+
+    job: IntProperty(
+        name="Job",
+        description="Number of the job. Not given: the job sent last",
+        min=0,
+        options={"SKIP_SAVE"},
+    )
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, context):
+        number = self.job or session.last_job
+        if not number:
+            self.report(
+                {"ERROR"}, "No job was sent from this Blender yet. Give the number of the job to cancel"
+            )
+            return {"CANCELLED"}
+        try:
+            client = client_of(context)
+            if self.options.is_invoke:
+                session.do_errand(client.cancel, number)  # the list shows the outcome
+            else:
+                client.cancel(number)
+        except (RuntimeError, *native.errors()) as error:
+            return self.refuse(error)
+        return {"FINISHED"}
+
+
+class NETRENDER_OT_cancel_transfer(bpy.types.Operator):
+    """Stop this transfer. What the farm has already is not sent again next time"""
+
+    bl_idname = "netrender.cancel_transfer"
+    bl_label = "Cancel Transfer"
+    bl_options = {"INTERNAL"}
+
+    index: IntProperty(min=0, options={"SKIP_SAVE"})
+
+    def execute(self, _context):
+        if self.index < len(session.transfers):
+            session.transfers[self.index].cancel()
+        return {"FINISHED"}
+
+
+CLASSES = (
+    NETRENDER_OT_find_master,
+    NETRENDER_OT_use_master,
+    NETRENDER_MT_masters,
+    NETRENDER_OT_cancel_job,
+    NETRENDER_OT_cancel_transfer,
+)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

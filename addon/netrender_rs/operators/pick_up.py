@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring finished frames back into Blender."""
+
+import os
+
+import bpy
+from bpy.props import IntProperty, StringProperty
+
+from .. import session
+from .farm import client_of
+from .waiting import Waiting
+
+
+class NETRENDER_OT_get_frame(Waiting, bpy.types.Operator):
+    """Download a finished frame as multilayer EXR and show it in an Image Editor"""
+
+    bl_idname = "netrender.get_frame"
+    bl_label = "Get Frame"
+
+    job: IntProperty(
+        name="Job",
+        description="Number of the job. Not given: the job sent last",
+        min=0,
+        options={"SKIP_SAVE"},
+    )
+    frame: IntProperty(
+        name="Frame", description="Frame number. Not given: the scene's current frame", options={"SKIP_SAVE"}
+    )
+    directory: StringProperty(
+        name="Directory",
+        description="Where to keep the file. Not given: a folder that goes when Blender quits",
+        subtype="DIR_PATH",
+        options={"SKIP_SAVE"},
+    )
+
+    def begin(self, context):
+        number = self.job or session.last_job
+        if not number:
+            raise ValueError("No job was sent from this Blender yet. Give the number of the job to look at")
+        frame = self.frame if self.properties.is_property_set("frame") else context.scene.frame_current
+        client = client_of(context)
+        if self.directory:
+            folder = os.path.abspath(bpy.path.abspath(self.directory))
+            os.makedirs(folder, exist_ok=True)
+        else:
+            folder = session.pickup_folder(number)
+        transfer = session.Transfer(client.fetch(number, str(frame), "exr", folder), "Getting Frame")
+        session.transfers.append(transfer)
+        return transfer
+
+    def finish(self, context, work):
+        files = work.snapshot["files"]
+        if not files:
+            raise ValueError("This frame is not finished yet")
+        image = bpy.data.images.load(files[0], check_existing=True)
+        image.reload()  # a frame that was rendered again lies at the same place
+        session.remember_file(files[0])
+        if not bpy.app.background:
+            show(context, image)
+        self.report({"INFO"}, f"Frame picked up: {os.path.basename(files[0])}")
+
+
+def show(context, image):
+    """In an Image Editor that is there, else in a new window, as Blender does with its own renders."""
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.ui_type == "IMAGE_EDITOR":
+                area.spaces.active.image = image
+                area.tag_redraw()
+                return
+    bpy.ops.wm.window_new()
+    area = context.window_manager.windows[-1].screen.areas[0]
+    area.ui_type = "IMAGE_EDITOR"
+    area.spaces.active.image = image
+
+
+CLASSES = (NETRENDER_OT_get_frame,)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

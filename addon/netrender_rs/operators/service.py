@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start and stop the master and the slave in this Blender. Both may run in one."""
+
+import bpy
+
+from .. import services, session
+from .waiting import Waiting
+
+
+class Start(Waiting):
+    kind = ""
+
+    @classmethod
+    def obstacle(cls, _context):
+        service = getattr(session, cls.kind)
+        if service.running() and service.snapshot["state"] != "failed":
+            return f"The {cls.kind} is running already"
+        return ""
+
+    def begin(self, context):
+        service = getattr(session, self.kind)
+        handle = services.NEW[self.kind](context.scene)
+
+        def restart():
+            service.stop()  # one that failed still holds its folder
+            service.start(handle)
+
+        service.phase = "starting"
+        return session.Background(restart)
+
+    def finish(self, _context, _work):
+        snapshot = getattr(session, self.kind).read()
+        where = f": {snapshot['url']}" if self.kind == "master" else ""
+        self.report({"INFO"}, f"{self.kind.title()} started{where}")
+
+
+class Stop(Waiting):
+    kind = ""
+
+    @classmethod
+    def obstacle(cls, _context):
+        return "" if getattr(session, cls.kind).running() else f"The {cls.kind} is not running"
+
+    def begin(self, _context):
+        service = getattr(session, self.kind)
+        service.phase = "stopping"
+        return session.Background(service.stop)
+
+    def finish(self, _context, _work):
+        self.report({"INFO"}, f"{self.kind.title()} stopped")
+
+
+class NETRENDER_OT_start_master(Start, bpy.types.Operator):
+    """Keep jobs and hand out work from this Blender. You can go on working meanwhile"""
+
+    bl_idname = "netrender.start_master"
+    bl_label = "Start Service"
+    kind = "master"
+
+
+class NETRENDER_OT_stop_master(Stop, bpy.types.Operator):
+    """Stop handing out work. Jobs and frames are kept, unless Clear on Exit is on"""
+
+    bl_idname = "netrender.stop_master"
+    bl_label = "Stop Service"
+    kind = "master"
+
+
+class NETRENDER_OT_start_slave(Start, bpy.types.Operator):
+    """Render for the farm in the background, in Blender processes of their own"""
+
+    bl_idname = "netrender.start_slave"
+    bl_label = "Start Service"
+    kind = "slave"
+
+
+class NETRENDER_OT_stop_slave(Stop, bpy.types.Operator):
+    """Stop rendering for the farm. The frame under way goes back to the queue"""
+
+    bl_idname = "netrender.stop_slave"
+    bl_label = "Stop Service"
+    kind = "slave"
+
+
+CLASSES = (
+    NETRENDER_OT_start_master,
+    NETRENDER_OT_stop_master,
+    NETRENDER_OT_start_slave,
+    NETRENDER_OT_stop_slave,
+)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

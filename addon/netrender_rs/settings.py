@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every property: `scene.netrender` (saved, so that a .blend is a service's configuration), this machine's
+defaults in the add-on's preferences, and `window_manager.netrender` (what goes on now, never saved). How
+they combine into a service's or a job's final values is decided here too, and nowhere else.
+"""
+
+import os
+import sys
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+from bpy.types import AddonPreferences, PropertyGroup
+
+from . import session
+
+PORT = 8000
+ADDRESS_HELP = (
+    "Host, host:port or URL of the master. Empty: this machine's default, else the first master heard"
+)
+
+
+class NETRENDER_PG_client(PropertyGroup):
+    master: StringProperty(name="Master", description=ADDRESS_HELP)
+
+
+class NETRENDER_PG_job(PropertyGroup):
+    name: StringProperty(name="Name", description="Name of the job. Empty: the name of the .blend file")
+    category: StringProperty(
+        name="Category", description="Jobs of the same category share the farm fairly with other categories"
+    )
+    priority: IntProperty(
+        name="Priority", description="Higher goes first", default=50, min=0, max=100, subtype="FACTOR"
+    )
+    chunk: IntProperty(
+        name="Chunk Size",
+        description="Frames a slave takes at a time. Larger chunks suit frames that render fast",
+        default=1,
+        min=1,
+        soft_max=50,
+    )
+    tags: StringProperty(
+        name="Tags", description="Only slaves with all of these tags render the job, separated by commas"
+    )
+    engine: EnumProperty(
+        name="Engine",
+        description="Render engine that the slaves use",
+        items=(
+            ("SCENE", "Scene's Own", "The engine chosen in the scene; Cycles when that is Network Render"),
+            ("CYCLES", "Cycles", "Render with Cycles"),
+            ("EEVEE", "EEVEE", "Render with EEVEE"),
+            ("WORKBENCH", "Workbench", "Render with Workbench"),
+        ),
+        default="SCENE",
+    )
+    save_before_send: BoolProperty(
+        name="Save Before Sending",
+        description="Also save the .blend file itself. Off: a copy of the open scene is sent and "
+        "your file stays as it is",
+    )
+    send_anyway: BoolProperty(
+        name="Send with Missing Files",
+        description="Send even if files are missing or painted images are not saved; they will look wrong",
+    )
+
+
+class NETRENDER_PG_master(PropertyGroup):
+    host: StringProperty(
+        name="Host Name", description="Address to listen on. Empty: every network interface of this machine"
+    )
+    port: IntProperty(name="Port", description="Port the master listens on", default=PORT, min=0, max=65535)
+    folder: StringProperty(
+        name="Working Folder",
+        description="Where jobs and frames are kept, made if missing. Empty: the default from the preferences",
+        subtype="DIR_PATH",
+    )
+    name: StringProperty(
+        name="Farm Name", description="Shown where masters are chosen. Empty: the name of this machine"
+    )
+    broadcast: BoolProperty(
+        name="Broadcast",
+        description="Tell the local network about this master, so that it is found",
+        default=True,
+    )
+    clear_on_exit: BoolProperty(
+        name="Clear on Exit", description="Remove all jobs and frames when the service stops"
+    )
+    slave_timeout: FloatProperty(
+        name="Slave Timeout",
+        description="Seconds without a sign of life after which a slave's frames go to others",
+        default=60.0,
+        min=5.0,
+        soft_max=600.0,
+        subtype="TIME_ABSOLUTE" if bpy.app.version >= (3, 6, 0) else "TIME",
+        unit="TIME_ABSOLUTE" if bpy.app.version >= (3, 6, 0) else "TIME",
+    )
+
+
+class NETRENDER_PG_slave(PropertyGroup):
+    master: StringProperty(name="Master", description=ADDRESS_HELP)
+    threads_mode: EnumProperty(
+        name="Threads Mode",
+        description="How many threads rendering may use",
+        items=(
+            ("AUTO", "Auto-Detect", "As many as this machine has"),
+            ("FIXED", "Fixed", "A number of your own, to leave some for other work"),
+        ),
+        default="AUTO",
+    )
+    threads: IntProperty(name="Threads", description="Threads rendering may use", default=4, min=1, max=1024)
+    folder: StringProperty(
+        name="Working Folder",
+        description="Cache of files that jobs need, made if missing. Empty: the default from the preferences",
+        subtype="DIR_PATH",
+    )
+    name: StringProperty(name="Name", description="Shown in slave lists. Empty: the name of this machine")
+    tags: StringProperty(
+        name="Tags", description="What this slave offers, separated by commas, such as: gpu, big"
+    )
+    console: BoolProperty(
+        name="Log to Console", description="Print what the rendering Blenders say to this Blender's console"
+    )
+
+
+class NETRENDER_PG_scene(PropertyGroup):
+    mode: EnumProperty(
+        name="Mode",
+        description="What this Blender is to the render farm",
+        items=(
+            ("CLIENT", "Client", "Send jobs and pick up frames"),
+            ("MASTER", "Master", "Keep the jobs and hand out work"),
+            ("SLAVE", "Slave", "Render for a master"),
+        ),
+        default="CLIENT",
+    )
+    client: PointerProperty(type=NETRENDER_PG_client)
+    job: PointerProperty(type=NETRENDER_PG_job)
+    master: PointerProperty(type=NETRENDER_PG_master)
+    slave: PointerProperty(type=NETRENDER_PG_slave)
+
+
+class NETRENDER_PG_job_row(PropertyGroup):
+    """One row of a job list; `name` is PropertyGroup's own, which makes the list's search field work."""
+
+    number: IntProperty()
+    status: StringProperty()
+    state: StringProperty()
+    frames: StringProperty()
+    why: StringProperty()
+    done: IntProperty()
+    total: IntProperty()
+    failed: IntProperty()
+    rendering: IntProperty()
+
+
+class NETRENDER_PG_slave_row(PropertyGroup):
+    state: StringProperty()
+    status: StringProperty()
+    blender: StringProperty()
+    engines: StringProperty()
+    progress: StringProperty()
+    job: IntProperty()
+    frame: IntProperty()
+    threads: IntProperty()
+
+
+class NETRENDER_PG_farm(PropertyGroup):
+    """What a master keeps, as rows for lists. Newest job first."""
+
+    jobs: CollectionProperty(type=NETRENDER_PG_job_row)
+    job_index: IntProperty(name="Job")
+    slaves: CollectionProperty(type=NETRENDER_PG_slave_row)
+    slave_index: IntProperty(name="Slave")
+
+    def selected_job(self):
+        return self.jobs[self.job_index] if 0 <= self.job_index < len(self.jobs) else None
+
+    def show(self, snapshot):
+        """Fills the rows; the selected job stays selected although rows move."""
+        selected = self.selected_job()
+        number = selected.number if selected is not None else 0
+        jobs = sorted(snapshot["jobs"], key=lambda job: -job["id"])
+        fill(self.jobs, jobs, write_job)
+        numbers = [job["id"] for job in jobs]
+        self.job_index = numbers.index(number) if number in numbers else 0
+        fill(self.slaves, [s for s in snapshot["slaves"] if s["state"] != "gone"], write_slave)
+        self.slave_index = min(self.slave_index, max(0, len(self.slaves) - 1))
+
+
+def fill(rows, items, write):
+    while len(rows) > len(items):
+        rows.remove(len(rows) - 1)
+    while len(rows) < len(items):
+        rows.add()
+    for row, item in zip(rows, items):
+        write(row, item)
+
+
+def write_job(row, job):
+    row.number = job["id"]
+    for key in ("name", "status", "state", "frames", "why", "done", "total", "failed", "rendering"):
+        setattr(row, key, job[key] or type(getattr(row, key))())
+
+
+def write_slave(row, slave):
+    row.name = slave["name"]
+    row.engines = ", ".join(slave["engines"])
+    for key in ("state", "status", "blender", "progress", "job", "frame", "threads"):
+        setattr(row, key, slave[key] or type(getattr(row, key))())
+
+
+class NETRENDER_PG_found_master(PropertyGroup):
+    url: StringProperty()
+    version: StringProperty()
+
+
+class NETRENDER_PG_state(PropertyGroup):
+    """`window_manager.netrender`: passing state for scripts and lists, never saved."""
+
+    last_job: IntProperty(name="Last Job", description="Number of the job sent last", options={"SKIP_SAVE"})
+    last_file: StringProperty(
+        name="Last File", description="The frame picked up last", options={"SKIP_SAVE"}, subtype="FILE_PATH"
+    )
+    # Sliders that stand in for progress bars in Blenders before 4.0.
+    sending: FloatProperty(
+        subtype="PERCENTAGE", min=0, max=100, precision=0, get=lambda _: 100 * session.sending()
+    )
+    rendering: FloatProperty(
+        subtype="PERCENTAGE", min=0, max=100, precision=0, get=lambda _: 100 * session.rendering()
+    )
+    masters: CollectionProperty(type=NETRENDER_PG_found_master, options={"SKIP_SAVE"})
+    client_farm: PointerProperty(type=NETRENDER_PG_farm, options={"SKIP_SAVE"})
+    master_farm: PointerProperty(type=NETRENDER_PG_farm, options={"SKIP_SAVE"})
+
+
+class NETRENDER_AP_preferences(AddonPreferences):
+    bl_idname = __package__
+
+    folder: StringProperty(
+        name="Working Folder",
+        description="Masters and slaves of this machine keep their files in folders below this one. "
+        "Empty: a folder of your user account",
+        subtype="DIR_PATH",
+    )
+    master: StringProperty(
+        name="Master", description="The master used when a scene names none. Empty: the first one heard"
+    )
+
+    def draw(self, _context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.prop(self, "master")
+        layout.prop(self, "folder")
+
+
+def preferences():
+    addon = bpy.context.preferences.addons.get(__package__)
+    return addon.preferences if addon is not None else None
+
+
+def master_address(named):
+    """The master to talk to: an address given in the scene, else NETRENDER_MASTER, else the preferences' one;
+    "" leaves it to discovery. In a service without a window the environment comes first, so that one .blend
+    serves many machines."""
+    environment = os.environ.get("NETRENDER_MASTER", "")
+    default = getattr(preferences(), "master", "")
+    first, second = (environment, named) if bpy.app.background else (named, environment)
+    return (first or second or default).strip()
+
+
+def working_folder(given, kind):
+    """Absolute working folder of a "master" or "slave"; the service makes it when it is missing."""
+    environment = os.environ.get("NETRENDER_DATA", "") if bpy.app.background else ""
+    if environment:
+        return os.path.abspath(environment)
+    if given:
+        return os.path.abspath(bpy.path.abspath(given))
+    base = getattr(preferences(), "folder", "") or user_folder()
+    return os.path.join(os.path.abspath(bpy.path.abspath(base)), kind)
+
+
+def user_folder():
+    """Not Blender's own data folder: that one has Blender's version in its path, and a farm outlives
+    versions.
+    """
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~")
+    elif sys.platform == "darwin":
+        base = os.path.expanduser("~/Library/Application Support")
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return os.path.join(base, "netrender")
+
+
+def port(settings):
+    """The master's port. Raises ValueError for an environment that names none."""
+    environment = os.environ.get("NETRENDER_PORT", "") if bpy.app.background else ""
+    if not environment:
+        return settings.port
+    if not environment.isdigit() or int(environment) > 65535:
+        raise ValueError(f"NETRENDER_PORT is '{environment}'. Give a number from 0 to 65535")
+    return int(environment)
+
+
+def tags(text):
+    return [tag.strip() for tag in text.split(",") if tag.strip()]
+
+
+def engine_of(scene):
+    """The engine's name as this Blender spells it."""
+    choice = scene.netrender.job.engine
+    if choice == "CYCLES":
+        return "CYCLES"
+    if choice == "EEVEE":
+        return "BLENDER_EEVEE_NEXT" if (4, 2, 0) <= bpy.app.version < (5, 0, 0) else "BLENDER_EEVEE"
+    if choice == "WORKBENCH":
+        return "BLENDER_WORKBENCH"
+    return "CYCLES" if scene.render.engine == "NET_RENDER" else scene.render.engine
+
+
+CLASSES = (
+    NETRENDER_PG_client,
+    NETRENDER_PG_job,
+    NETRENDER_PG_master,
+    NETRENDER_PG_slave,
+    NETRENDER_PG_scene,
+    NETRENDER_PG_job_row,
+    NETRENDER_PG_slave_row,
+    NETRENDER_PG_farm,
+    NETRENDER_PG_found_master,
+    NETRENDER_PG_state,
+    NETRENDER_AP_preferences,
+)
+
+
+def register():
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.netrender = PointerProperty(type=NETRENDER_PG_scene)
+    bpy.types.WindowManager.netrender = PointerProperty(type=NETRENDER_PG_state, options={"SKIP_SAVE"})
+
+
+def unregister():
+    del bpy.types.WindowManager.netrender
+    del bpy.types.Scene.netrender
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

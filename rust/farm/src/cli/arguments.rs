@@ -1,0 +1,186 @@
+//! The command's words and options. Every option is also `NETRENDER_...` in the environment and a key of the
+//! configuration file.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A render farm that lives inside Blender.
+#[derive(Debug, Parser)]
+#[command(name = "netrender", version, propagate_version = true)]
+pub struct Arguments {
+    /// The master's address: HOST, HOST:PORT or a URL [default: the first one heard on the network]
+    #[arg(long, global = true, env = "NETRENDER_MASTER", value_name = "ADDRESS")]
+    pub master: Option<String>,
+    /// Answer with JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// A TOML file with the same options
+    #[arg(long, global = true, env = "NETRENDER_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Keep jobs and hand out work
+    Master(MasterArguments),
+    /// Render for a master
+    Slave(SlaveArguments),
+    /// Send a job
+    Submit(SubmitArguments),
+    /// List the jobs
+    Jobs,
+    /// Show a job and its frames
+    Job { id: u32 },
+    /// List the slaves
+    Slaves,
+    /// Fetch finished frames
+    Get(GetArguments),
+    /// Lease no more frames of a job
+    Pause { id: u32 },
+    /// Let a paused job go on
+    Resume { id: u32 },
+    /// Stop a job; finished frames stay
+    Cancel { id: u32 },
+    /// Try a job's failed frames again
+    Requeue { id: u32 },
+    /// List the masters on this network
+    Discover {
+        /// How long to listen
+        #[arg(long, default_value_t = 0.25, env = "NETRENDER_SECONDS")]
+        seconds: f64,
+    },
+    /// Measure this machine (not there yet)
+    Bench,
+}
+
+#[derive(Debug, Args)]
+pub struct MasterArguments {
+    /// The working folder, made if missing [default: netrender/master in the home folder]
+    #[arg(long, env = "NETRENDER_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The address to listen on [default: all interfaces]
+    #[arg(long, default_value = "", env = "NETRENDER_HOST", hide_default_value = true)]
+    pub host: String,
+    /// The TCP port; 0 takes any free one
+    #[arg(long, default_value_t = crate::api::DEFAULT_PORT, env = "NETRENDER_PORT")]
+    pub port: u16,
+    /// Don't announce the master on the network
+    #[arg(long, env = "NETRENDER_NO_BROADCAST")]
+    pub no_broadcast: bool,
+    /// The farm's name [default: the machine's]
+    #[arg(long, default_value = "", env = "NETRENDER_NAME", hide_default_value = true)]
+    pub name: String,
+    /// Remove all jobs and frames when the service ends
+    #[arg(long, env = "NETRENDER_CLEAR_ON_EXIT")]
+    pub clear_on_exit: bool,
+    /// Seconds of silence after which a slave's frames go back to the queue
+    #[arg(long, default_value_t = 60.0, env = "NETRENDER_SLAVE_TIMEOUT", value_name = "SECONDS")]
+    pub slave_timeout: f64,
+}
+
+#[derive(Debug, Args)]
+pub struct SlaveArguments {
+    /// The working folder, made if missing [default: netrender/slave in the home folder]
+    #[arg(long, env = "NETRENDER_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// A Blender, or a Python that has the bpy module [default: $BLENDER, else blender on the PATH]
+    #[arg(long, env = "NETRENDER_BLENDER", value_name = "PATH")]
+    pub blender: Option<PathBuf>,
+    /// Threads to render with; 0 for all
+    #[arg(long, default_value_t = 0, env = "NETRENDER_THREADS")]
+    pub threads: u32,
+    /// The slave's name [default: the machine's]
+    #[arg(long, default_value = "", env = "NETRENDER_NAME", hide_default_value = true)]
+    pub name: String,
+    /// Words that jobs may ask for
+    #[arg(long, value_delimiter = ',', env = "NETRENDER_TAGS")]
+    pub tags: Vec<String>,
+    /// What to render with
+    #[arg(long, value_enum, default_value_t = Device::Auto, env = "NETRENDER_DEVICE")]
+    pub device: Device,
+    /// Show Blender's own output
+    #[arg(long, env = "NETRENDER_CONSOLE")]
+    pub console: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    Auto,
+    Cpu,
+    Cuda,
+    Optix,
+    Hip,
+    Metal,
+    Oneapi,
+}
+
+#[derive(Debug, Args)]
+pub struct SubmitArguments {
+    /// The scene to render
+    #[arg(value_name = "FILE.blend")]
+    pub file: PathBuf,
+    /// For example 1-10,15,20-30x2 [default: the scene's own range]
+    #[arg(long, env = "NETRENDER_FRAMES", allow_hyphen_values = true)]
+    pub frames: Option<String>,
+    /// The scene to render [default: the one that was open]
+    #[arg(long, env = "NETRENDER_SCENE")]
+    pub scene: Option<String>,
+    /// The job's name [default: the file's]
+    #[arg(long, env = "NETRENDER_NAME")]
+    pub name: Option<String>,
+    /// 0 to 100, more is sooner
+    #[arg(long, default_value_t = 50, env = "NETRENDER_PRIORITY")]
+    pub priority: u8,
+    /// For grouping
+    #[arg(long, default_value = "", env = "NETRENDER_CATEGORY", hide_default_value = true)]
+    pub category: String,
+    /// Frames per dispatch
+    #[arg(long, default_value_t = 1, env = "NETRENDER_CHUNK")]
+    pub chunk: u32,
+    /// Words a slave must have
+    #[arg(long, value_delimiter = ',', env = "NETRENDER_TAGS")]
+    pub tags: Vec<String>,
+    /// Whether several slaves may share one frame (only "off" is there yet)
+    #[arg(long, value_enum, default_value_t = SplitMode::Off, env = "NETRENDER_SPLIT")]
+    pub split: SplitMode,
+    /// The engine slaves render with [default: the scene's]
+    #[arg(long, env = "NETRENDER_ENGINE")]
+    pub engine: Option<String>,
+    /// Stay until the job is over and show its progress
+    #[arg(long)]
+    pub wait: bool,
+    /// Fetch the frames into this folder as they finish; waits
+    #[arg(long, env = "NETRENDER_OUTPUT", value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Send even if files are missing
+    #[arg(long)]
+    pub send_anyway: bool,
+    /// The Blender that lists the scene's files [default: $BLENDER, else blender on the PATH]
+    #[arg(long, env = "NETRENDER_BLENDER", value_name = "PATH")]
+    pub blender: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SplitMode {
+    Auto,
+    Off,
+    Samples,
+    Tiles,
+}
+
+#[derive(Debug, Args)]
+pub struct GetArguments {
+    /// The job's number
+    pub id: u32,
+    /// For example 1-10,15 [default: every finished frame]
+    #[arg(long, env = "NETRENDER_FRAMES", allow_hyphen_values = true)]
+    pub frames: Option<String>,
+    /// exr or jpg ("final" is not there yet)
+    #[arg(long, default_value = "exr", env = "NETRENDER_WHAT")]
+    pub what: String,
+    /// The folder to write to
+    #[arg(long, env = "NETRENDER_OUTPUT", value_name = "DIR")]
+    pub output: PathBuf,
+}

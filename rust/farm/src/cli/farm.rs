@@ -1,0 +1,128 @@
+//! Looking at the farm and changing jobs.
+
+use super::{
+    Stop,
+    arguments::GetArguments,
+    report::{print_json, table},
+};
+use crate::{
+    client::{FetchWhat, Transfer, connect, fetch},
+    discovery,
+};
+use netrender_core::{frames::FrameList, ids::JobId};
+use std::time::Duration;
+
+pub async fn jobs(address: &str, json: bool) -> Result<(), Stop> {
+    let jobs = connect(address).await?.farm().await?.jobs;
+    if json {
+        return print_json(&jobs);
+    }
+    if jobs.is_empty() {
+        println!("No jobs yet: send one with `netrender submit FILE.blend`.");
+        return Ok(());
+    }
+    let rows = jobs.iter().map(|job| {
+        let status = if job.why.is_empty() { job.status.clone() } else { format!("{} ({})", job.status, job.why) };
+        let done = format!("{}/{}", job.done, job.total);
+        [job.id.to_string(), job.name.clone(), done, job.failed.to_string(), job.priority.to_string(), status]
+    });
+    table(["No.", "Name", "Done", "Failed", "Priority", "Status"], rows);
+    Ok(())
+}
+
+pub async fn job(address: &str, id: u32, json: bool) -> Result<(), Stop> {
+    let detail = connect(address).await?.job(JobId(id)).await?;
+    if json {
+        return print_json(&detail);
+    }
+    let job = &detail.job;
+    println!(
+        "Job {} {:?}: {}, {} of {} frames done, {} failed",
+        job.id, job.name, job.status, job.done, job.total, job.failed
+    );
+    if !job.why.is_empty() {
+        println!("It waits: {}", job.why);
+    }
+    let rows = detail.tasks.iter().map(|task| {
+        let slave = task.slave.map(|slave| slave.to_string()).unwrap_or_default();
+        let seconds = task.seconds.map(|seconds| format!("{seconds:.2}")).unwrap_or_default();
+        let error = task.error.as_ref().map(|error| error.message.lines().next().unwrap_or("").to_owned());
+        [
+            task.frame.to_string(),
+            task.state.clone(),
+            slave,
+            task.attempts.to_string(),
+            seconds,
+            error.unwrap_or_default(),
+        ]
+    });
+    table(["Frame", "State", "Slave", "Attempts", "Seconds", "Error"], rows);
+    Ok(())
+}
+
+pub async fn slaves(address: &str, json: bool) -> Result<(), Stop> {
+    let slaves = connect(address).await?.farm().await?.slaves;
+    if json {
+        return print_json(&slaves);
+    }
+    if slaves.is_empty() {
+        println!("No slaves yet: start one with `netrender slave`.");
+        return Ok(());
+    }
+    let rows = slaves.iter().map(|slave| {
+        let (version, threads) = (slave.blender.to_string(), slave.threads.to_string());
+        [slave.id.to_string(), slave.name.clone(), version, threads, slave.status.clone(), slave.progress.clone()]
+    });
+    table(["No.", "Name", "Blender", "Threads", "Status", "Progress"], rows);
+    Ok(())
+}
+
+pub async fn get(arguments: GetArguments, address: &str, json: bool) -> Result<(), Stop> {
+    let frames = arguments.frames.map(|text| text.parse::<FrameList>()).transpose();
+    let frames = frames.map_err(|error| Stop::Usage(error.to_string()))?;
+    let what = FetchWhat::parse(&arguments.what)?;
+    let api = connect(address).await?;
+    let transfer = Transfer::default();
+    let work = fetch(&api, JobId(arguments.id), frames.as_ref(), what, &arguments.output, &transfer);
+    let files = transfer.run(work).await?;
+    if json {
+        return print_json(&files);
+    }
+    for file in files {
+        println!("{}", file.display());
+    }
+    Ok(())
+}
+
+pub async fn change(address: &str, id: u32, verb: &str, json: bool) -> Result<(), Stop> {
+    let api = connect(address).await?;
+    api.change_job(JobId(id), verb).await?;
+    let job = api.job(JobId(id)).await?.job;
+    if json {
+        return print_json(&job);
+    }
+    println!("Job {} is {}", job.id, job.status);
+    Ok(())
+}
+
+pub async fn discover(seconds: f64, json: bool) -> Result<(), Stop> {
+    if !(seconds > 0.0 && seconds <= 60.0) {
+        return Err(Stop::Usage("listen for more than 0 and at most 60 seconds".into()));
+    }
+    let found = discovery::discover(Duration::from_secs_f64(seconds))
+        .await
+        .map_err(|error| Stop::Failed(format!("can't look for masters: {error}")))?;
+    if json {
+        print_json(&found)?;
+    } else {
+        table(
+            ["Name", "Address", "Version"],
+            found.iter().map(|one| [one.name.clone(), one.url.clone(), one.version.clone()]),
+        );
+    }
+    if found.is_empty() {
+        let message = "no master was heard on this network".to_owned();
+        return if json { Err(Stop::NoMaster(String::new())) } else { Err(Stop::NoMaster(message)) };
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! `netrender master` and `netrender slave`: services until SIGINT or SIGTERM.
+
+use super::{
+    Stop,
+    arguments::{Device, MasterArguments, SlaveArguments},
+};
+use crate::{
+    blender::Blender,
+    discovery,
+    master::{Master, MasterOptions},
+    slave::{Finder, Slave, SlaveOptions},
+};
+use std::{path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+
+pub async fn master(arguments: MasterArguments) -> Result<(), Stop> {
+    let timeout = arguments.slave_timeout;
+    if !(timeout.is_finite() && timeout > 0.0 && timeout < 1e9) {
+        return Err(Stop::Usage("the slave timeout is a number of seconds above 0".into()));
+    }
+    let options = MasterOptions {
+        data: arguments.data.map_or_else(|| home("master"), Ok)?,
+        host: arguments.host,
+        port: arguments.port,
+        name: arguments.name,
+        broadcast: !arguments.no_broadcast,
+        clear_on_exit: arguments.clear_on_exit,
+        slave_timeout: Duration::from_secs_f64(timeout),
+    };
+    let asked_to_stop = stop_signal()?;
+    let master = Master::start(options).await.map_err(|error| Stop::Failed(error.to_string()))?;
+    println!("{} is listening on {}", master.info().name, master.url());
+    asked_to_stop.await;
+    println!("stopping");
+    master.stop().await;
+    Ok(())
+}
+
+pub async fn slave(arguments: SlaveArguments, master: String) -> Result<(), Stop> {
+    if !matches!(arguments.device, Device::Auto | Device::Cpu) {
+        return Err(Stop::Usage("choosing a GPU is not there yet: leave --device out, or set it to cpu".into()));
+    }
+    let options = SlaveOptions {
+        data: arguments.data.map_or_else(|| home("slave"), Ok)?,
+        blender: Blender::choose(arguments.blender.as_deref()).path().to_owned(),
+        master: Some(master).filter(|address| !address.is_empty()),
+        name: arguments.name,
+        threads: arguments.threads,
+        tags: arguments.tags.into_iter().filter(|tag| !tag.is_empty()).collect(),
+        console: arguments.console,
+    };
+    let asked_to_stop = stop_signal()?;
+    let slave = Slave::start(options, Arc::new(Heard)).await.map_err(|error| Stop::Failed(error.to_string()))?;
+    let seen = slave.snapshot();
+    println!("{} is ready with Blender {}", seen.name, seen.blender);
+    asked_to_stop.await;
+    println!("stopping");
+    slave.stop().await;
+    Ok(())
+}
+
+/// Finds masters by their beacons.
+pub struct Heard;
+
+impl Finder for Heard {
+    fn find(&self) -> Pin<Box<dyn Future<Output = Option<String>> + Send + '_>> {
+        Box::pin(async {
+            let found = discovery::find_first(Duration::from_secs(1)).await.ok().flatten();
+            found.map(|found| found.url)
+        })
+    }
+}
+
+fn home(service: &str) -> Result<PathBuf, Stop> {
+    std::env::home_dir()
+        .map(|home| home.join("netrender").join(service))
+        .ok_or_else(|| Stop::Usage("say which folder to work in with --data DIR".into()))
+}
+
+/// Armed when this returns, so that no signal is lost while the service starts.
+fn stop_signal() -> Result<impl Future<Output = ()>, Stop> {
+    let failed = |error: std::io::Error| Stop::Failed(format!("can't listen for signals: {error}"));
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+    }
+    #[cfg(windows)]
+    {
+        use tokio::signal::windows::{ctrl_c, ctrl_close};
+        let (mut interrupt, mut close) = (ctrl_c().map_err(failed)?, ctrl_close().map_err(failed)?);
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = close.recv() => {}
+            }
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! The client: sends jobs, watches the farm, fetches frames.
+
+mod cut;
+mod fetch;
+mod submit;
+mod trace;
+mod transfer;
+mod watch;
+
+pub use fetch::{FetchWhat, fetch};
+pub use submit::{JobRequest, submit};
+pub use trace::{Description, MissingFile, describe};
+pub use transfer::{Phase, Transfer, TransferSnapshot, TransferState};
+pub use watch::{WatchSnapshot, Watcher};
+
+use crate::{
+    api::{Api, ApiError},
+    discovery,
+};
+use std::{path::PathBuf, time::Duration};
+
+/// How long to listen for masters when no address is given.
+const LOOK_FOR: Duration = Duration::from_secs(2);
+
+/// Why a client's wish was not met.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// A value that can't be right.
+    #[error("{0}")]
+    Usage(String),
+    /// Nobody answered.
+    #[error(
+        "no master was heard on this network: start one, or give its address (--master HOST:PORT or NETRENDER_MASTER)"
+    )]
+    NoMaster,
+    /// Its answer, or the lack of one.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// A file of the scene, or one to be written.
+    #[error("{}: {why}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The system's words.
+        why: String,
+    },
+    /// It must not be a mix of two versions.
+    #[error("{} changed while it was being sent: send the job again", .0.display())]
+    FileChanged(PathBuf),
+    /// Somebody pressed ESC.
+    #[error("canceled")]
+    Canceled,
+}
+
+impl ClientError {
+    /// Whether the cause is that no master answers as one.
+    pub fn is_no_master(&self) -> bool {
+        matches!(
+            self,
+            Self::NoMaster
+                | Self::Api(
+                    ApiError::BadAddress(_)
+                        | ApiError::Unreachable { .. }
+                        | ApiError::NotAMaster { .. }
+                        | ApiError::OtherProtocol { .. }
+                )
+        )
+    }
+}
+
+/// The master at this address, or the first one heard when it is empty. Asks it who it is.
+pub async fn connect(address: &str) -> Result<Api, ClientError> {
+    let api = if address.trim().is_empty() {
+        let heard = discovery::find_first(LOOK_FOR).await.ok().flatten().ok_or(ClientError::NoMaster)?;
+        Api::new(&heard.url)?
+    } else {
+        Api::new(address)?
+    };
+    api.info().await?;
+    Ok(api)
+}

@@ -1,0 +1,182 @@
+//! A submission or download on its way: who does the work writes, anyone may look or cancel, nobody waits.
+
+use super::ClientError;
+use serde::Serialize;
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+use tokio::sync::watch;
+
+/// What it does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Looking for the master.
+    Connecting,
+    /// Reading the scene's files.
+    Reading,
+    /// Bytes move.
+    Sending,
+    /// Bytes move the other way.
+    Receiving,
+    /// The job enters the queue.
+    Queueing,
+}
+
+/// How it ended, if it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferState {
+    /// Not yet.
+    Running,
+    /// As wished.
+    Done,
+    /// With an error.
+    Failed,
+    /// By the user.
+    Canceled,
+}
+
+/// A look at a transfer.
+#[derive(Clone, Debug, Serialize)]
+pub struct TransferSnapshot {
+    /// How it ended, if it did.
+    pub state: TransferState,
+    /// What it does now.
+    pub phase: Phase,
+    /// Moved so far.
+    pub bytes_done: u64,
+    /// To be moved.
+    pub bytes_total: u64,
+    /// Since the first byte.
+    pub bytes_per_s: f64,
+    /// None while unknown.
+    pub seconds_left: Option<f64>,
+    /// The job's number, once known.
+    pub job: Option<u32>,
+    /// Files written so far.
+    pub files: Vec<String>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// Whether no master answered as one.
+    pub no_master: bool,
+}
+
+struct Inner {
+    phase: Phase,
+    started: Option<Instant>,
+    job: Option<u32>,
+    files: Vec<String>,
+    end: Option<(TransferState, Option<String>, bool)>,
+}
+
+/// Shared between who works and who looks.
+#[derive(Clone)]
+pub struct Transfer {
+    inner: Arc<Mutex<Inner>>,
+    bytes_done: Arc<AtomicU64>,
+    bytes_total: Arc<AtomicU64>,
+    cancel: watch::Sender<bool>,
+    ended: watch::Sender<bool>,
+}
+
+impl Default for Transfer {
+    fn default() -> Self {
+        let inner = Inner { phase: Phase::Connecting, started: None, job: None, files: Vec::new(), end: None };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            bytes_done: Arc::default(),
+            bytes_total: Arc::default(),
+            cancel: watch::channel(false).0,
+            ended: watch::channel(false).0,
+        }
+    }
+}
+
+impl Transfer {
+    /// Runs the work to its end or to a cancel, and writes down how it ended.
+    pub async fn run<T>(&self, work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+        let mut canceled = self.cancel.subscribe();
+        let result = tokio::select! {
+            result = work => result,
+            _ = canceled.wait_for(|cancel| *cancel) => Err(ClientError::Canceled),
+        };
+        let end = match &result {
+            Ok(_) => (TransferState::Done, None, false),
+            Err(ClientError::Canceled) => (TransferState::Canceled, None, false),
+            Err(error) => (TransferState::Failed, Some(error.to_string()), error.is_no_master()),
+        };
+        self.lock().end = Some(end);
+        self.ended.send_replace(true);
+        result
+    }
+
+    /// Waits until it is over.
+    pub async fn ended(&self) {
+        let mut ended = self.ended.subscribe();
+        // The sender is this handle's own: the wait can't fail.
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// Stops it soon; what was sent stays with the master and is not sent again.
+    pub fn cancel(&self) {
+        self.cancel.send_replace(true);
+    }
+
+    /// For work on threads of its own: stop when this is true.
+    pub fn is_canceled(&self) -> bool {
+        *self.cancel.borrow()
+    }
+
+    /// A look; never waits for I/O.
+    pub fn snapshot(&self) -> TransferSnapshot {
+        let inner = self.lock();
+        let bytes_done = self.bytes_done.load(Ordering::Relaxed);
+        let bytes_total = self.bytes_total.load(Ordering::Relaxed);
+        let elapsed = inner.started.map_or(0.0, |started| started.elapsed().as_secs_f64());
+        let bytes_per_s = if elapsed > 0.0 { bytes_done as f64 / elapsed } else { 0.0 };
+        let left = bytes_total.saturating_sub(bytes_done) as f64;
+        let (state, error, no_master) = inner.end.clone().unwrap_or((TransferState::Running, None, false));
+        TransferSnapshot {
+            state,
+            phase: inner.phase,
+            bytes_done,
+            bytes_total,
+            bytes_per_s,
+            seconds_left: (bytes_per_s > 0.0).then(|| left / bytes_per_s),
+            job: inner.job,
+            files: inner.files.clone(),
+            error,
+            no_master,
+        }
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.lock().phase = phase;
+    }
+
+    pub(super) fn expect(&self, bytes: u64) {
+        self.bytes_total.store(bytes, Ordering::Relaxed);
+        self.lock().started = Some(Instant::now());
+    }
+
+    pub(super) fn moved(&self, bytes: u64) {
+        self.bytes_done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn accepted(&self, job: u32) {
+        self.lock().job = Some(job);
+    }
+
+    pub(super) fn wrote(&self, file: String) {
+        self.lock().files.push(file);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,413 @@
+//! The master's HTTP interface: `/api/v1/...`, the plain URLs for wget, and a start page that works without JavaScript.
+
+use super::{error::MasterError, page, view};
+use crate::{blobs::BlobStore, master::owner::Owner};
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{DefaultBodyLimit, FromRequest, Path, Request, State},
+    http::{StatusCode, Uri, header},
+    response::{
+        Html, IntoResponse, Response,
+        sse::{Event as Sse, KeepAlive, Sse as SseStream},
+    },
+    routing::{get, post, put},
+};
+use futures_util::{Stream, StreamExt, stream};
+use netrender_core::{
+    digest::Digest,
+    ids::{Frame, JobId, SlaveId},
+    job::JobSpec,
+    manifest::Manifest,
+    scheduler::{Command, Reply},
+    task::{TaskResult, TaskState},
+    wire::{
+        FailRequest, FarmView, HandInReply, HandInRequest, Heartbeat, JobDetail, MasterInfo, MissingReply,
+        MissingRequest, PROTOCOL, PollReply, PollRequest, RegisterReply, RegisterRequest, SubmitReply,
+    },
+};
+use netrender_film::Expect;
+use serde::de::DeserializeOwned;
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+/// Largest JSON body taken; a manifest comes as a blob.
+const MAX_JSON: usize = 8 << 20;
+/// Largest blob taken: a 16K film with a hundred channels.
+const MAX_BLOB: u64 = 64 << 30;
+/// Largest manifest read into memory.
+const MAX_MANIFEST: u64 = 512 << 20;
+/// A poll is answered within this time even if there is nothing to say; half of what the other side waits.
+const POLL: Duration = Duration::from_secs(25);
+/// How often slaves give a sign of life.
+const HEARTBEAT_S: f64 = 5.0;
+/// Errors kept of a slave's report; the whole log is a blob of its own.
+const MAX_ERROR_CHARS: usize = 16 << 10;
+
+/// What every handler has at hand.
+#[derive(Clone)]
+pub struct App {
+    pub owner: Owner,
+    pub blobs: BlobStore,
+    pub info: Arc<MasterInfo>,
+}
+
+type Answer<T> = Result<Json<T>, MasterError>;
+
+/// A JSON body of ours; anything else is a clear 400, in our own error form.
+struct Ours<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Ours<T> {
+    type Rejection = MasterError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, MasterError> {
+        let bytes = axum::body::Bytes::from_request(request, state)
+            .await
+            .map_err(|error| MasterError::BadRequest(error.body_text()))?;
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| MasterError::BadRequest(format!("the body is not the JSON expected here: {error}")))
+    }
+}
+
+/// Every route.
+pub fn router(app: App) -> Router {
+    let api = Router::new()
+        .route("/info", get(info))
+        .route("/farm", get(farm))
+        .route("/events", get(events))
+        .route("/blobs/missing", post(missing))
+        .route("/jobs", get(jobs).post(submit))
+        .route("/jobs/{job}", get(job))
+        .route("/jobs/{job}/{verb}", post(change_job))
+        .route("/slaves", get(slaves).post(register))
+        .route("/slaves/{slave}/poll", post(poll))
+        .route("/slaves/{slave}/heartbeat", post(heartbeat))
+        .route("/slaves/{slave}/leave", post(leave))
+        .route("/results", post(hand_in))
+        .route("/failures", post(fail))
+        .layer(DefaultBodyLimit::max(MAX_JSON))
+        .route("/blobs/{digest}", put(put_blob).get(get_blob).layer(DefaultBodyLimit::disable()));
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/", get(start_page))
+        .route("/{name}", get(plain))
+        .fallback(|uri: Uri| async move { MasterError::NotFound(uri.path().to_owned()) })
+        .with_state(app)
+}
+
+async fn info(State(app): State<App>) -> Json<MasterInfo> {
+    Json((*app.info).clone())
+}
+
+async fn farm(State(app): State<App>) -> Json<FarmView> {
+    Json((**app.owner.view().borrow()).clone())
+}
+
+async fn jobs(State(app): State<App>) -> Response {
+    Json(&app.owner.view().borrow().jobs).into_response()
+}
+
+async fn slaves(State(app): State<App>) -> Response {
+    Json(&app.owner.view().borrow().slaves).into_response()
+}
+
+/// The revision each time anything changed; whoever cares asks for what it shows.
+async fn events(State(app): State<App>) -> SseStream<impl Stream<Item = Result<Sse, Infallible>>> {
+    let changes = stream::unfold((app.owner.view(), true), |(mut view, first)| async move {
+        if !first {
+            view.changed().await.ok()?;
+            // A burst of changes is one message.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let revision = view.borrow_and_update().revision;
+        Some((Ok(Sse::default().event("revision").data(revision.to_string())), (view, false)))
+    });
+    SseStream::new(changes).keep_alive(KeepAlive::default())
+}
+
+async fn missing(State(app): State<App>, Ours(request): Ours<MissingRequest>) -> Answer<MissingReply> {
+    let look = move || request.digests.into_iter().filter(|digest| !app.blobs.has(digest)).collect();
+    Ok(Json(MissingReply { missing: blocking(look).await? }))
+}
+
+async fn put_blob(State(app): State<App>, Path(name): Path<String>, body: Body) -> Result<StatusCode, MasterError> {
+    let digest = digest(&name)?;
+    if app.blobs.has(&digest) {
+        return Ok(StatusCode::OK);
+    }
+    let mut incoming = app.blobs.incoming()?;
+    let mut stream = body.into_data_stream();
+    while let Some(bytes) = stream.next().await {
+        let bytes = bytes.map_err(|error| MasterError::BadRequest(format!("the upload broke off: {error}")))?;
+        if incoming.bytes() + bytes.len() as u64 > MAX_BLOB {
+            return Err(MasterError::BadRequest(format!("a blob may have at most {MAX_BLOB} bytes")));
+        }
+        incoming = blocking(move || incoming.write(&bytes).map(|()| incoming)).await??;
+    }
+    blocking(move || incoming.finish(Some(digest))).await??;
+    Ok(StatusCode::CREATED)
+}
+
+async fn get_blob(State(app): State<App>, Path(name): Path<String>) -> Result<Response, MasterError> {
+    send_blob(&app.blobs, digest(&name)?, "application/octet-stream", None).await
+}
+
+async fn submit(
+    State(app): State<App>,
+    Ours(spec): Ours<JobSpec>,
+) -> Result<(StatusCode, Json<SubmitReply>), MasterError> {
+    let blobs = app.blobs.clone();
+    let manifest = spec.manifest;
+    blocking(move || check_files(&blobs, manifest)).await??;
+    match app.owner.command(Command::Submit(Box::new(spec))).await? {
+        Reply::Accepted(job) => Ok((StatusCode::CREATED, Json(SubmitReply { job }))),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The manifest is safe and every piece is here in the size it claims.
+fn check_files(blobs: &BlobStore, digest: Digest) -> Result<(), MasterError> {
+    let Some(bytes) = blobs.size(&digest) else { return Err(MasterError::MissingPieces(1)) };
+    let bad = |why: String| MasterError::BadRequest(format!("the job's list of files can't be read: {why}"));
+    if bytes > MAX_MANIFEST {
+        return Err(bad(format!("it has {bytes} bytes")));
+    }
+    let text = std::fs::read(blobs.path(&digest)).map_err(|error| bad(error.to_string()))?;
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
+    manifest.check().map_err(netrender_core::error::Refusal::BadManifest)?;
+    let pieces = manifest.assets.iter().flat_map(|asset| asset.pieces.iter().map(move |piece| (asset, piece)));
+    let mut absent = 0;
+    for (asset, piece) in pieces {
+        match blobs.size(&piece.digest) {
+            None => absent += 1,
+            Some(bytes) if bytes != piece.bytes => {
+                return Err(bad(format!("a piece of {:?} has {bytes} bytes, not {}", asset.place, piece.bytes)));
+            }
+            Some(_) => {}
+        }
+    }
+    if absent > 0 { Err(MasterError::MissingPieces(absent)) } else { Ok(()) }
+}
+
+async fn job(State(app): State<App>, Path(id): Path<String>) -> Answer<JobDetail> {
+    app.owner.job(job_id(&id)?, view::detail).await.map(Json)
+}
+
+async fn change_job(
+    State(app): State<App>,
+    Path((id, verb)): Path<(String, String)>,
+) -> Result<StatusCode, MasterError> {
+    let id = job_id(&id)?;
+    let command = match verb.as_str() {
+        "pause" => Command::Pause(id),
+        "resume" => Command::Resume(id),
+        "cancel" => Command::Cancel(id),
+        "requeue" => Command::Requeue(id),
+        _ => return Err(MasterError::NotFound(format!("jobs/{id}/{verb}"))),
+    };
+    app.owner.command(command).await.map(|_| StatusCode::NO_CONTENT)
+}
+
+async fn register(State(app): State<App>, Ours(request): Ours<RegisterRequest>) -> Answer<RegisterReply> {
+    if request.protocol != PROTOCOL {
+        return Err(MasterError::OtherProtocol(request.protocol));
+    }
+    let usable = |text: &str| (1..=200).contains(&text.chars().count());
+    if !usable(&request.key) || !usable(&request.name) {
+        return Err(MasterError::BadRequest("a slave's key and name have 1 to 200 characters".into()));
+    }
+    let command = Command::Register { key: request.key, name: request.name, info: Box::new(request.info) };
+    match app.owner.command(command).await? {
+        Reply::Registered(slave) => {
+            Ok(Json(RegisterReply { slave, farm: app.info.farm.clone(), heartbeat_s: HEARTBEAT_S }))
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn poll(
+    State(app): State<App>,
+    Path(slave): Path<String>,
+    Ours(request): Ours<PollRequest>,
+) -> Answer<PollReply> {
+    let slave = slave_id(&slave)?;
+    match tokio::time::timeout(POLL, app.owner.poll(slave, request.held, request.want)).await {
+        Ok(reply) => reply.map(Json),
+        Err(_) => Ok(Json(PollReply::default())),
+    }
+}
+
+async fn heartbeat(
+    State(app): State<App>,
+    Path(slave): Path<String>,
+    Ours(beat): Ours<Heartbeat>,
+) -> Result<StatusCode, MasterError> {
+    let now = beat.now.map(|mut progress| {
+        progress.text = progress.text.chars().take(200).collect();
+        progress
+    });
+    app.owner.heard(slave_id(&slave)?, now).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+async fn leave(State(app): State<App>, Path(slave): Path<String>) -> Result<StatusCode, MasterError> {
+    app.owner.command(Command::Leave(slave_id(&slave)?)).await.map(|_| StatusCode::NO_CONTENT)
+}
+
+async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRequest>) -> Answer<HandInReply> {
+    let HandInRequest { slave, job, frame, film, preview, log, seconds } = request;
+    if !seconds.is_finite() || seconds < 0.0 {
+        return Err(MasterError::BadRequest("the seconds are not a time".into()));
+    }
+    let done = move |_: &_, job: &netrender_core::job::Job| {
+        let done = job.tasks.get(&frame).is_some_and(|task| matches!(task.state, TaskState::Done(_)));
+        (Expect { width: job.spec.width, height: job.spec.height }, done)
+    };
+    let (expect, done) = app.owner.job(job, done).await?;
+    if done {
+        return Ok(Json(HandInReply { fresh: false }));
+    }
+    let blobs = app.blobs.clone();
+    let film_bytes = blocking(move || {
+        let wanted = [Some(film), preview, log];
+        let absent = wanted.iter().flatten().filter(|digest| !blobs.has(digest)).count();
+        if absent > 0 {
+            return Err(MasterError::MissingPieces(absent));
+        }
+        netrender_film::check(&blobs.path(&film), &expect)
+            .map_err(|error| MasterError::BadPicture(error.to_string()))?;
+        Ok(blobs.size(&film).unwrap_or(0))
+    })
+    .await??;
+    let result = Box::new(TaskResult { slave, film, film_bytes, preview, log, seconds });
+    match app.owner.command(Command::HandIn { job, frame, result }).await? {
+        Reply::HandedIn(fresh) => Ok(Json(HandInReply { fresh })),
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn fail(State(app): State<App>, Ours(request): Ours<FailRequest>) -> Result<StatusCode, MasterError> {
+    let FailRequest { slave, lease, job, frame, mut error, log } = request;
+    if error.message.chars().count() > MAX_ERROR_CHARS {
+        // The end of a log is what explains.
+        let skip = error.message.chars().count() - MAX_ERROR_CHARS;
+        error.message = error.message.chars().skip(skip).collect();
+    }
+    error.kind = error.kind.chars().take(64).collect();
+    let log = log.filter(|log| app.blobs.has(log));
+    let command = Command::Fail { slave, lease, job, frame, error, log };
+    app.owner.command(command).await.map(|_| StatusCode::NO_CONTENT)
+}
+
+async fn start_page(State(app): State<App>) -> Html<String> {
+    Html(page::render(&app.info, &app.owner.view().borrow()))
+}
+
+/// `/thumb_1_7.jpg`, `/render_1_7.exr`, `/log_1_7.log`.
+async fn plain(State(app): State<App>, Path(name): Path<String>) -> Result<Response, MasterError> {
+    let unknown = || MasterError::NotFound(format!("/{name}"));
+    let (kind, rest) = name.split_once('_').ok_or_else(unknown)?;
+    let (numbers, extension) = rest.rsplit_once('.').ok_or_else(unknown)?;
+    let (job, frame) = numbers.split_once('_').ok_or_else(unknown)?;
+    let job = JobId(job.parse().map_err(|_| unknown())?);
+    let frame = Frame(frame.parse().map_err(|_| unknown())?);
+    let kind = match (kind, extension) {
+        ("thumb", "jpg") => Plain::Thumb,
+        ("render", "exr") => Plain::Render,
+        ("log", "log") => Plain::Log,
+        _ => return Err(unknown()),
+    };
+    let digest = app.owner.job(job, move |_, job| job.tasks.get(&frame).map(|task| kind.blob(task))).await?;
+    let digest = digest.ok_or(netrender_core::error::Refusal::UnknownFrame(job, frame))?;
+    let digest =
+        digest.ok_or_else(|| MasterError::NotThere(format!("frame {frame} of job {job} {}", kind.absent())))?;
+    send_blob(&app.blobs, digest, kind.mime(), Some(&name)).await
+}
+
+#[derive(Clone, Copy)]
+enum Plain {
+    Thumb,
+    Render,
+    Log,
+}
+
+impl Plain {
+    fn blob(self, task: &netrender_core::task::Task) -> Option<Digest> {
+        match (self, &task.state) {
+            (Self::Thumb, TaskState::Done(result)) => result.preview,
+            (Self::Render, TaskState::Done(result)) => Some(result.film),
+            (Self::Log, TaskState::Done(result)) => result.log,
+            (Self::Log, _) => task.failures.last().and_then(|failure| failure.log),
+            _ => None,
+        }
+    }
+
+    fn mime(self) -> &'static str {
+        match self {
+            Self::Thumb => "image/jpeg",
+            Self::Render => "image/x-exr",
+            Self::Log => "text/plain; charset=utf-8",
+        }
+    }
+
+    fn absent(self) -> &'static str {
+        match self {
+            Self::Thumb | Self::Render => "is not rendered yet",
+            Self::Log => "has no log yet",
+        }
+    }
+}
+
+async fn send_blob(
+    blobs: &BlobStore,
+    digest: Digest,
+    mime: &'static str,
+    name: Option<&str>,
+) -> Result<Response, MasterError> {
+    let file = match tokio::fs::File::open(blobs.path(&digest)).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(MasterError::NotThere(format!("there is no blob {digest}")));
+        }
+        Err(error) => {
+            tracing::error!(%digest, "{error}");
+            return Err(MasterError::Disk);
+        }
+    };
+    let length = file.metadata().await.map(|meta| meta.len()).map_err(|_| MasterError::Disk)?;
+    let body = Body::from_stream(tokio_util::io::ReaderStream::with_capacity(file, 256 << 10));
+    let mut response = Response::builder()
+        .header(header::CONTENT_TYPE, mime)
+        .header(header::CONTENT_LENGTH, length)
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .header(header::ETAG, format!("\"{digest}\""));
+    if let Some(name) = name {
+        response = response.header(header::CONTENT_DISPOSITION, format!("inline; filename=\"{name}\""));
+    }
+    response.body(body).map_err(|_| MasterError::Disk)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, MasterError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!("{error}");
+        MasterError::Stopping
+    })
+}
+
+fn unexpected(reply: &Reply) -> MasterError {
+    tracing::error!("the farm answered {reply:?}");
+    MasterError::Disk
+}
+
+fn digest(text: &str) -> Result<Digest, MasterError> {
+    text.parse().map_err(|error| MasterError::BadRequest(format!("{text:?}: {error}")))
+}
+
+fn job_id(text: &str) -> Result<JobId, MasterError> {
+    let wrong = |_| MasterError::BadRequest(format!("{text:?} is not a job's number"));
+    text.parse().map(JobId).map_err(wrong)
+}
+
+fn slave_id(text: &str) -> Result<SlaveId, MasterError> {
+    let wrong = |_| MasterError::BadRequest(format!("{text:?} is not a slave's number"));
+    text.parse().map(SlaveId).map_err(wrong)
+}

@@ -1,0 +1,350 @@
+//! The one owner of the farm: a thread that takes commands, decides, applies, makes a whole group of events durable
+//! in one commit, and only then answers. What arrives during a commit is the next group, so the disk sets the pace and
+//! nobody waits for more than two commits.
+
+use super::{
+    error::MasterError,
+    store::{Store, StoreError},
+    view,
+};
+use netrender_core::{
+    balance::Want,
+    error::Refusal,
+    event::Record,
+    farm::Farm,
+    ids::{JobId, SlaveId, Timestamp},
+    job::Job,
+    liveness::Liveness,
+    retry::RetryPolicy,
+    scheduler::{Command, Decision, Reply, decide},
+    wire::{FarmView, HeldLease, PollReply, Progress},
+};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Commands decided in one group at most; bounds how long the first of them waits.
+const GROUP: usize = 256;
+
+type Answer<T> = oneshot::Sender<Result<T, MasterError>>;
+
+enum Request {
+    Do(Box<Command>, Answer<Reply>),
+    Poll { slave: SlaveId, held: Vec<HeldLease>, want: Want, answer: Answer<PollReply> },
+    Heard { slave: SlaveId, progress: Option<Progress>, answer: Answer<()> },
+    Look(Box<dyn FnOnce(&Farm) + Send>),
+    Tick,
+    Stop,
+}
+
+/// A slave whose poll is held open.
+struct Waiter {
+    held: Vec<HeldLease>,
+    want: Want,
+    answer: Answer<PollReply>,
+}
+
+/// How everybody else speaks to the owner.
+#[derive(Clone)]
+pub struct Owner {
+    requests: mpsc::Sender<Request>,
+    view: watch::Receiver<Arc<FarmView>>,
+}
+
+impl Owner {
+    /// Replays the log and starts the thread. The returned handle's thread ends on [`Owner::stop`].
+    pub fn start(
+        mut store: Box<dyn Store>,
+        slave_timeout: Duration,
+    ) -> Result<(Self, std::thread::JoinHandle<()>), StoreError> {
+        let farm = replay(store.as_mut())?;
+        if let Err(broken) = farm.check_invariants() {
+            tracing::error!("the log replayed to a farm that is not sound: {broken}");
+        }
+        let (requests, inbox) = mpsc::channel(4096);
+        let (view_sender, view) = watch::channel(Arc::new(FarmView::default()));
+        let mut keeper = Keeper {
+            store,
+            farm,
+            slave_timeout,
+            started: Instant::now(),
+            liveness: Liveness::default(),
+            progress: BTreeMap::new(),
+            waiters: BTreeMap::new(),
+            view: view_sender,
+            revision: 0,
+        };
+        keeper.expect_everybody();
+        keeper.publish();
+        let thread = std::thread::Builder::new()
+            .name("netrender-farm".into())
+            .spawn(move || keeper.run(inbox))
+            .map_err(|error| StoreError::Sqlite {
+                path: "farm thread".into(),
+                source: rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
+            })?;
+        Ok((Self { requests, view }, thread))
+    }
+
+    /// Decides a command; answered once it is durable.
+    pub async fn command(&self, command: Command) -> Result<Reply, MasterError> {
+        self.ask(|answer| Request::Do(Box::new(command), answer)).await
+    }
+
+    /// Answered when there is something to do or to drop; may take for ever.
+    pub async fn poll(&self, slave: SlaveId, held: Vec<HeldLease>, want: Want) -> Result<PollReply, MasterError> {
+        self.ask(|answer| Request::Poll { slave, held, want, answer }).await
+    }
+
+    /// A sign of life.
+    pub async fn heard(&self, slave: SlaveId, progress: Option<Progress>) -> Result<(), MasterError> {
+        self.ask(|answer| Request::Heard { slave, progress, answer }).await
+    }
+
+    /// Looks at a job as it is after everything answered so far.
+    pub async fn job<T: Send + 'static>(
+        &self,
+        id: JobId,
+        look: impl FnOnce(&Farm, &Job) -> T + Send + 'static,
+    ) -> Result<T, MasterError> {
+        let (answer, answered) = oneshot::channel();
+        let look = move |farm: &Farm| {
+            let seen = farm.jobs.get(&id).map(|job| look(farm, job)).ok_or(Refusal::UnknownJob(id));
+            let _ = answer.send(seen);
+        };
+        self.requests.send(Request::Look(Box::new(look))).await.map_err(|_| MasterError::Stopping)?;
+        Ok(answered.await.map_err(|_| MasterError::Stopping)??)
+    }
+
+    /// The lists as they are, always at hand; watch it for changes.
+    pub fn view(&self) -> watch::Receiver<Arc<FarmView>> {
+        self.view.clone()
+    }
+
+    /// Looks for slaves that fell silent. Called every second or so.
+    pub async fn tick(&self) {
+        let _ = self.requests.send(Request::Tick).await;
+    }
+
+    /// Ends the thread after what was asked so far.
+    pub async fn stop(&self) {
+        let _ = self.requests.send(Request::Stop).await;
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, MasterError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(request(answer)).await.map_err(|_| MasterError::Stopping)?;
+        answered.await.map_err(|_| MasterError::Stopping)?
+    }
+}
+
+fn replay(store: &mut dyn Store) -> Result<Farm, StoreError> {
+    let mut farm = Farm::default();
+    store.load(&mut |record| farm.apply(&record))?;
+    Ok(farm)
+}
+
+/// A group of decisions on its way to the disk. Answers are held back until it is there.
+#[derive(Default)]
+struct Group {
+    records: Vec<Record>,
+    answers: Vec<Box<dyn FnOnce(Result<(), &MasterError>) -> Option<SlaveId> + Send>>,
+}
+
+impl Group {
+    fn answer<T: Send + 'static>(&mut self, to: Answer<T>, result: Result<T, MasterError>) {
+        self.answers.push(Box::new(move |durable| {
+            let _ = to.send(durable.map_err(MasterError::clone).and(result));
+            None
+        }));
+    }
+}
+
+struct Keeper {
+    store: Box<dyn Store>,
+    farm: Farm,
+    slave_timeout: Duration,
+    started: Instant,
+    liveness: Liveness,
+    progress: BTreeMap<SlaveId, Progress>,
+    waiters: BTreeMap<SlaveId, Waiter>,
+    view: watch::Sender<Arc<FarmView>>,
+    revision: u64,
+}
+
+impl Keeper {
+    fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
+        while let Some(first) = inbox.blocking_recv() {
+            let mut group = Group::default();
+            let mut looks = Vec::new();
+            let mut changed = false;
+            let mut stop = false;
+            let mut next = Some(first);
+            let mut taken = 0;
+            while let Some(request) = next {
+                match request {
+                    Request::Look(look) => looks.push(look),
+                    Request::Stop => stop = true,
+                    request => changed |= self.take(request, &mut group),
+                }
+                taken += 1;
+                next = if stop || taken >= GROUP { None } else { inbox.try_recv().ok() };
+            }
+            if !group.records.is_empty() {
+                self.serve_waiters(&mut group);
+            }
+            changed |= !group.records.is_empty();
+            self.commit(group);
+            for look in looks {
+                look(&self.farm);
+            }
+            if changed {
+                self.publish();
+            }
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// True when lists look different without an event: progress.
+    fn take(&mut self, request: Request, group: &mut Group) -> bool {
+        match request {
+            Request::Do(command, answer) => {
+                let left = match &*command {
+                    Command::Leave(slave) | Command::Lose(slave) => Some(*slave),
+                    _ => None,
+                };
+                let reply = self.decide(*command, group);
+                if let Ok(Reply::Registered(slave)) = reply {
+                    self.hear(slave);
+                }
+                if let Some(slave) = left {
+                    self.forget(slave);
+                }
+                group.answer(answer, reply);
+            }
+            Request::Poll { slave, held, want, answer } => {
+                // A slave has one poll open. An older one is a connection it gave up.
+                self.waiters.remove(&slave);
+                self.hear(slave);
+                self.serve(slave, Waiter { held, want, answer }, group);
+            }
+            Request::Heard { slave, progress, answer } => {
+                let known = self.farm.slaves.contains_key(&slave);
+                let reply = if known { Ok(()) } else { Err(Refusal::UnknownSlave(slave).into()) };
+                group.answer(answer, reply);
+                if known {
+                    self.hear(slave);
+                    let before = self.progress.get(&slave) != progress.as_ref();
+                    match progress {
+                        Some(progress) => self.progress.insert(slave, progress),
+                        None => self.progress.remove(&slave),
+                    };
+                    return before;
+                }
+            }
+            Request::Tick => {
+                let now = self.started.elapsed();
+                for slave in self.liveness.silent(now, self.slave_timeout) {
+                    tracing::warn!(%slave, "silent for too long: its frames go back to the queue");
+                    self.forget(slave);
+                    let _ = self.decide(Command::Lose(slave), group);
+                }
+            }
+            Request::Look(_) | Request::Stop => {}
+        }
+        false
+    }
+
+    fn hear(&mut self, slave: SlaveId) {
+        if self.farm.slaves.contains_key(&slave) {
+            self.liveness.heard(slave, self.started.elapsed());
+        }
+    }
+
+    fn forget(&mut self, slave: SlaveId) {
+        self.liveness.forget(slave);
+        self.progress.remove(&slave);
+        self.waiters.remove(&slave);
+    }
+
+    /// After a start every slave has a full timeout to show up again; their leases stay theirs until then.
+    fn expect_everybody(&mut self) {
+        let ready = self.farm.slaves.values().filter(|s| s.state == netrender_core::slave::SlaveState::Ready);
+        for slave in ready.map(|slave| slave.id).collect::<Vec<_>>() {
+            self.liveness.heard(slave, self.started.elapsed());
+        }
+    }
+
+    fn decide(&mut self, command: Command, group: &mut Group) -> Result<Reply, MasterError> {
+        let now = wall_clock();
+        let Decision { events, reply } = decide(&self.farm, now, RetryPolicy::default(), command)?;
+        for event in events {
+            let record = Farm::record(now, event);
+            self.farm.apply(&record);
+            group.records.push(record);
+        }
+        Ok(reply)
+    }
+
+    /// Answers a poll if there is something to say, else holds it.
+    fn serve(&mut self, slave: SlaveId, waiter: Waiter, group: &mut Group) {
+        if waiter.answer.is_closed() {
+            return;
+        }
+        let command = Command::Poll { slave, held: waiter.held.clone(), want: waiter.want };
+        match self.decide(command, group) {
+            Ok(Reply::Poll(reply)) if reply.is_empty() => {
+                self.waiters.insert(slave, waiter);
+            }
+            Ok(Reply::Poll(reply)) => group.answers.push(Box::new(move |durable| {
+                // Nobody there any more: the grant must not wait for the slave's next poll to be noticed.
+                waiter.answer.send(durable.map_err(MasterError::clone).map(|()| reply)).err().map(|_| slave)
+            })),
+            Ok(_) => {}
+            Err(error) => group.answer(waiter.answer, Err(error)),
+        }
+    }
+
+    /// Something changed: idle slaves first, then those that look ahead.
+    fn serve_waiters(&mut self, group: &mut Group) {
+        let mut waiting: Vec<(SlaveId, Waiter)> = std::mem::take(&mut self.waiters).into_iter().collect();
+        waiting.sort_by_key(|(_, waiter)| waiter.want != Want::Now);
+        for (slave, waiter) in waiting {
+            self.serve(slave, waiter, group);
+        }
+    }
+
+    fn commit(&mut self, group: Group) {
+        let durable = if group.records.is_empty() { Ok(()) } else { self.store.append(&group.records) };
+        let outcome = durable.map_err(|error| {
+            tracing::error!("the event log can't be written: {error}");
+            // What was decided did not happen: back to what the disk says.
+            match replay(self.store.as_mut()) {
+                Ok(farm) => self.farm = farm,
+                Err(again) => tracing::error!("and can't be read: {again}"),
+            }
+            MasterError::from(error)
+        });
+        let unheard: Vec<SlaveId> =
+            group.answers.into_iter().filter_map(|answer| answer(outcome.as_ref().map(|()| ()))).collect();
+        for slave in unheard {
+            tracing::debug!(%slave, "a poll was answered that nobody waits for any more; its next poll mends that");
+        }
+    }
+
+    fn publish(&mut self) {
+        self.revision += 1;
+        let view = view::farm(&self.farm, &self.progress, self.revision);
+        self.view.send_replace(Arc::new(view));
+    }
+}
+
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

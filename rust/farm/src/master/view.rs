@@ -1,0 +1,109 @@
+//! The farm as lists show it.
+
+use netrender_core::{
+    balance::why_waiting,
+    farm::Farm,
+    ids::{Frame, SlaveId},
+    job::Job,
+    slave::{Slave, SlaveState},
+    task::{Task, TaskState},
+    wire::{FarmView, JobDetail, JobView, Progress, SlaveView, TaskView},
+};
+use std::collections::BTreeMap;
+
+/// Everything a watcher shows.
+pub fn farm(farm: &Farm, progress: &BTreeMap<SlaveId, Progress>, revision: u64) -> FarmView {
+    FarmView {
+        revision,
+        jobs: farm.jobs.values().map(|one| job(farm, one)).collect(),
+        slaves: farm.slaves.values().map(|one| slave(farm, one, progress.get(&one.id))).collect(),
+    }
+}
+
+/// A job in a list.
+pub fn job(farm: &Farm, job: &Job) -> JobView {
+    JobView {
+        id: job.id,
+        name: job.spec.name.clone(),
+        category: job.spec.category.clone(),
+        priority: job.spec.priority,
+        state: job.state,
+        status: job.status().to_owned(),
+        frames: job.spec.frames.to_string(),
+        total: job.counts.total(),
+        done: job.counts.done,
+        failed: job.counts.failed,
+        rendering: job.counts.leased,
+        why: why_waiting(farm, job),
+        created_ms: job.created,
+    }
+}
+
+/// A job with its frames.
+pub fn detail(farm: &Farm, one: &Job) -> JobDetail {
+    let tasks = one.tasks.iter().map(|(frame, task)| view_task(farm, *frame, task)).collect();
+    JobDetail { job: job(farm, one), spec: one.spec.clone(), tasks }
+}
+
+fn view_task(farm: &Farm, frame: Frame, task: &Task) -> TaskView {
+    let failed = u32::try_from(task.failures.len()).unwrap_or(u32::MAX);
+    let last = task.failures.last();
+    let mut view = TaskView {
+        frame,
+        state: "waiting".into(),
+        slave: last.map(|failure| failure.slave),
+        attempts: failed,
+        error: last.map(|failure| failure.error.clone()),
+        seconds: None,
+        film: None,
+        film_bytes: None,
+        preview: false,
+    };
+    match &task.state {
+        TaskState::Waiting => {}
+        TaskState::Failed => view.state = "failed".into(),
+        TaskState::Leased { lease } => {
+            view.state = "leased".into();
+            view.slave = farm.leases.get(lease).map(|lease| lease.slave);
+            view.attempts += 1;
+        }
+        TaskState::Done(result) => {
+            view.state = "done".into();
+            view.slave = Some(result.slave);
+            view.attempts += 1;
+            view.error = None;
+            view.seconds = Some(result.seconds);
+            view.film = Some(result.film);
+            view.film_bytes = Some(result.film_bytes);
+            view.preview = result.preview.is_some();
+        }
+    }
+    view
+}
+
+fn slave(farm: &Farm, slave: &Slave, progress: Option<&Progress>) -> SlaveView {
+    let lease = farm.leases_of(slave.id).next();
+    let now = progress.filter(|progress| farm.leases_of(slave.id).any(|lease| lease.job == progress.job));
+    let status = match (slave.state, lease) {
+        (SlaveState::Lost, _) => "Lost: not heard of for longer than the slave timeout".to_owned(),
+        (SlaveState::Gone, _) => "Stopped".to_owned(),
+        (SlaveState::Ready, None) => "Ready".to_owned(),
+        (SlaveState::Ready, Some(lease)) => match now {
+            Some(progress) => format!("Rendering job {} frame {}", progress.job, progress.frame),
+            None => format!("Rendering job {}", lease.job),
+        },
+    };
+    SlaveView {
+        id: slave.id,
+        name: slave.name.clone(),
+        state: slave.state,
+        status,
+        blender: slave.info.blender,
+        job: now.map(|progress| progress.job).or(lease.map(|lease| lease.job)),
+        frame: now.map(|progress| progress.frame),
+        progress: now.map(|progress| progress.text.clone()).unwrap_or_default(),
+        threads: slave.info.threads,
+        engines: slave.info.engines.iter().cloned().collect(),
+        info: slave.info.clone(),
+    }
+}

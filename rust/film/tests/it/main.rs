@@ -1,0 +1,11 @@
+//! Films as Blender writes them, as a broken network leaves them, and as an enemy would forge them.
+
+// clippy.toml allows it in #[test] functions, but not in what they share.
+#![allow(clippy::unwrap_used)]
+
+mod forged;
+mod make;
+mod preview;
+mod real;
+mod roundtrip;
+mod view;

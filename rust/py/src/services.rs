@@ -1,0 +1,176 @@
+//! Master and slave as Python handles.
+
+use crate::{errors, runtime, to_python};
+use netrender_farm::{
+    cli::Heard,
+    master::{self, MasterOptions},
+    slave::{self, SlaveOptions},
+};
+use pyo3::prelude::*;
+use serde_json::json;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Keeps jobs and hands out work.
+#[pyclass(frozen)]
+pub struct Master {
+    options: MasterOptions,
+    running: Mutex<Option<master::Master>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[pymethods]
+impl Master {
+    #[new]
+    #[pyo3(signature = (data, *, host = String::new(), port = 8000, name = String::new(), broadcast = true, clear_on_exit = false, slave_timeout_s = 60.0))]
+    fn new(
+        data: PathBuf,
+        host: String,
+        port: u16,
+        name: String,
+        broadcast: bool,
+        clear_on_exit: bool,
+        slave_timeout_s: f64,
+    ) -> PyResult<Self> {
+        let slave_timeout = errors::seconds(slave_timeout_s)?;
+        if slave_timeout.is_zero() {
+            return Err(errors::UsageError::new_err("the slave timeout is more than 0 seconds"));
+        }
+        let options = MasterOptions { data, host, port, name, broadcast, clear_on_exit, slave_timeout };
+        Ok(Self { options, running: Mutex::new(None) })
+    }
+
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        let runtime = runtime()?;
+        py.detach(|| {
+            let mut running = lock(&self.running);
+            if running.is_none() {
+                let started = runtime.block_on(master::Master::start(self.options.clone()));
+                *running = Some(started.map_err(|error| errors::ServiceError::new_err(error.to_string()))?);
+            }
+            Ok(())
+        })
+    }
+
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        let runtime = runtime()?;
+        py.detach(|| {
+            if let Some(running) = lock(&self.running).take() {
+                runtime.block_on(running.stop());
+            }
+        });
+        Ok(())
+    }
+
+    fn snapshot(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        // Start and stop hold the lock while they wait; a look never does.
+        let Ok(running) = self.running.try_lock() else {
+            return to_python(
+                py,
+                &json!({ "state": "busy", "url": "", "port": self.options.port, "name": self.options.name,
+                "data": self.options.data, "error": null, "jobs": [], "slaves": [] }),
+            );
+        };
+        match running.as_ref() {
+            Some(master) => {
+                let view = master.view();
+                let seen = json!({ "state": "running", "url": master.url(), "port": master.port(),
+                    "name": master.info().name, "data": self.options.data, "error": null,
+                    "jobs": view.jobs, "slaves": view.slaves });
+                to_python(py, &seen)
+            }
+            None => to_python(
+                py,
+                &json!({ "state": "stopped", "url": "", "port": self.options.port,
+                "name": self.options.name, "data": self.options.data, "error": null, "jobs": [], "slaves": [] }),
+            ),
+        }
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        if let (Some(running), Ok(runtime)) = (lock(&self.running).take(), runtime()) {
+            runtime.spawn(running.stop());
+        }
+    }
+}
+
+/// Renders for a master.
+#[pyclass(frozen)]
+pub struct Slave {
+    options: SlaveOptions,
+    running: Mutex<Option<slave::Slave>>,
+}
+
+#[pymethods]
+impl Slave {
+    #[new]
+    #[pyo3(signature = (data, blender, *, master = String::new(), name = String::new(), threads = 0, tags = vec![], console = false))]
+    fn new(
+        data: PathBuf,
+        blender: PathBuf,
+        master: String,
+        name: String,
+        threads: u32,
+        tags: Vec<String>,
+        console: bool,
+    ) -> Self {
+        let master = Some(master).filter(|address| !address.is_empty());
+        let tags = tags.into_iter().filter(|tag| !tag.is_empty()).collect();
+        Self {
+            options: SlaveOptions { data, blender, master, name, threads, tags, console },
+            running: Mutex::new(None),
+        }
+    }
+
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        let runtime = runtime()?;
+        py.detach(|| {
+            let mut running = lock(&self.running);
+            if running.is_none() {
+                let started = runtime.block_on(slave::Slave::start(self.options.clone(), Arc::new(Heard)));
+                *running = Some(started.map_err(|error| errors::ServiceError::new_err(error.to_string()))?);
+            }
+            Ok(())
+        })
+    }
+
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        let runtime = runtime()?;
+        py.detach(|| {
+            if let Some(running) = lock(&self.running).take() {
+                runtime.block_on(running.stop());
+            }
+        });
+        Ok(())
+    }
+
+    fn snapshot(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let waiting = |state: &str| {
+            json!({ "state": state, "message": "", "master": self.options.master.clone().unwrap_or_default(),
+                "name": self.options.name, "blender": "", "job": null, "frame": null, "progress": "",
+                "rendered": 0, "failed": 0, "error": null })
+        };
+        match self.running.try_lock() {
+            Err(_) => to_python(py, &waiting("starting")),
+            Ok(running) => match running.as_ref() {
+                Some(slave) => to_python(py, &slave.snapshot()),
+                None => to_python(py, &waiting("stopped")),
+            },
+        }
+    }
+}
+
+impl Drop for Slave {
+    fn drop(&mut self) {
+        if let (Some(running), Ok(runtime)) = (lock(&self.running).take(), runtime()) {
+            runtime.spawn(running.stop());
+        }
+    }
+}

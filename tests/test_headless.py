@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on without a window: `blender -b master.blend -a` is a master, `blender -b slave.blend -a` a slave."""
+
+import importlib.util
+import shutil
+import signal
+from pathlib import Path
+
+import film
+import pytest
+from blenders import HERE
+from master_api import MasterApi
+
+ADDON = HERE.parent / "addon" / "netrender_rs"
+
+ENABLE = """
+import bpy
+bpy.ops.preferences.addon_enable(module="netrender_rs")
+bpy.ops.wm.save_userpref()
+"""
+
+# A service is configured by its .blend.
+MAKE_SERVICE = """
+import bpy, sys
+out, mode, folder, address = sys.argv[sys.argv.index("--") + 1:]
+scene = bpy.context.scene
+scene.render.engine = "NET_RENDER"
+scene.render.filepath = out + ".pictures/####"
+scene.frame_start, scene.frame_end = 1, 5
+settings = scene.netrender
+settings.mode = mode
+settings.master.folder = settings.slave.folder = folder
+settings.master.host, settings.master.port, settings.master.broadcast = "127.0.0.1", 0, False
+settings.slave.master = address
+settings.slave.name = folder.rsplit("/", 1)[1]
+settings.slave.threads_mode, settings.slave.threads = "FIXED", 1
+bpy.ops.wm.save_as_mainfile(filepath=out)
+"""
+
+SEND = """
+import bpy, sys
+address, operator = sys.argv[sys.argv.index("--") + 1:]
+bpy.context.scene.netrender.client.master = address
+try:
+    print("RESULT", getattr(bpy.ops.netrender, operator)())
+except RuntimeError as error:
+    print("REFUSED", error)
+print("JOB", bpy.context.window_manager.netrender.last_job)
+"""
+
+GET_FRAME = """
+import bpy, sys
+address, job, frame, folder = sys.argv[sys.argv.index("--") + 1:]
+bpy.context.scene.netrender.client.master = address
+print("RESULT", bpy.ops.netrender.get_frame(job=int(job), frame=int(frame), directory=folder))
+image = next(i for i in bpy.data.images if i.filepath.endswith(".exr"))
+print("IMAGE", image.type, *image.size)
+"""
+
+
+class Addon:
+    """An artist's Blender with the add-on installed and enabled, in folders of its own."""
+
+    def __init__(self, farm, blender):
+        self.farm, self.blender = farm, blender
+        home = farm.folder / "artist"
+        addons = home / "scripts" / "addons"
+        addons.mkdir(parents=True)
+        (addons / "netrender_rs").symlink_to(ADDON)
+        (home / "config").mkdir()
+        # The module alone: the rest of the test's Python is none of Blender's business.
+        native = Path(importlib.util.find_spec("netrender_native").origin)
+        modules = home / "modules"
+        modules.mkdir()
+        if native.parent.name == "netrender_native":
+            shutil.copytree(native.parent, modules / "netrender_native")
+        else:
+            shutil.copy(native, modules)
+        self.environ = {
+            "BLENDER_USER_SCRIPTS": str(home / "scripts"),
+            "BLENDER_USER_CONFIG": str(home / "config"),
+            "PYTHONPATH": str(modules),
+        }
+        self.script(ENABLE)
+
+    def script(self, text, *arguments, blend=None):
+        file = self.farm.folder / "script.py"
+        file.write_text(text)
+        command = [
+            self.blender.path,
+            "-b",
+            "-noaudio",
+            *([blend] if blend else []),
+            "--python-exit-code",
+            "1",
+        ]
+        done = self.farm.run([*command, "--python", file, "--", *arguments], **self.environ)
+        assert done.code == 0, done.out + done.err
+        return done.out
+
+    def service(self, mode, name, address=""):
+        """`blender -b name.blend -a`, running."""
+        blend = self.farm.folder / f"{name}.blend"
+        self.script(MAKE_SERVICE, blend, mode, self.farm.folder / f"{name}-data" / name, address)
+        service = self.farm.spawn(name, [self.blender.path, "-b", "-noaudio", blend, "-a"], **self.environ)
+        service.data = Path(f"{blend}.pictures")
+        return service
+
+    def master(self):
+        service = self.service("MASTER", "master")
+        service.url = self.farm.await_line(service, r"listens on (http://[^\s,]+)").group(1)
+        return service
+
+    def slave(self, name, master):
+        service = self.service("SLAVE", name, master.url)
+        self.farm.await_slave(master.url, name)
+        return service
+
+
+@pytest.fixture
+def addon(farm, blender_program):
+    return Addon(farm, blender_program)
+
+
+def word_after(text, word):
+    return next(line.split(maxsplit=1)[1] for line in text.splitlines() if line.startswith(word + " "))
+
+
+def test_services_in_blender_render_a_job_sent_from_blender(farm, addon, blender_program, tmp_path):
+    # Given a master and two slaves, each a Blender without a window
+    master = addon.master()
+    slaves = [addon.slave(name, master) for name in ("anna", "ben")]
+    blend = blender_program.build(
+        tmp_path / "shots" / "a.blend", "rich", "size=96x54", "samples=4", "frames=1-3"
+    )
+    local = blender_program.render_local(blend, [1, 2, 3], tmp_path / "local")
+
+    # When the artist presses Send job in a third one
+    said = addon.script(SEND, master.url, "send_job", blend=blend)
+
+    # Then she is told its number, and the frames equal those of her own machine
+    assert "FINISHED" in word_after(said, "RESULT")
+    job = int(word_after(said, "JOB"))
+    assert MasterApi(master.url).wait(job)["state"] == "finished"
+    farm.cli("get", job, "--output", tmp_path / "frames", "--master", master.url)
+    films = film.in_folder(tmp_path / "frames")
+    assert sorted(films) == [1, 2, 3]
+    for frame, path in films.items():
+        film.assert_same_film(path, local[frame])
+
+    # And Get frame brings one into an image
+    said = addon.script(GET_FRAME, master.url, job, 2, tmp_path / "picked", blend=blend)
+    assert word_after(said, "IMAGE").split()[1:] == ["96", "54"]
+    film.assert_same_film(film.in_folder(tmp_path / "picked")[2], local[2])
+
+    # And on SIGTERM all end at once, with code 0, no picture of their own and no Blender left
+    for service in (*slaves, master):
+        code, seconds = farm.stop(service, signal.SIGTERM)
+        print(f"{service.name}: ended with code {code} in {seconds:.2f} s")
+        assert code == 0, service.text()
+        assert seconds < 3
+        assert not service.data.exists()
+    assert farm.running() == {}
+
+
+def test_ctrl_c_ends_a_headless_service(farm, addon):
+    master = addon.master()
+    slave = addon.slave("anna", master)
+    for service in (slave, master):
+        code, seconds = farm.stop(service, signal.SIGINT)
+        assert code == 0, service.text()
+        assert seconds < 3
+        assert not service.data.exists()
+
+
+def test_sending_the_current_frame(farm, addon, blender_program, tmp_path):
+    master = farm.master()
+    blend = blender_program.build(tmp_path / "a.blend")
+    said = addon.script(SEND, master.url, "send_frame", blend=blend)
+    assert MasterApi(master.url).job(int(word_after(said, "JOB")))["frames"] == "1"
+
+
+def test_what_cannot_be_sent_is_refused_with_the_reason(farm, addon, blender_program, tmp_path):
+    master = farm.master()
+    said = addon.script(SEND, master.url, "send_job")
+    assert "Save the .blend file first" in said
+
+    blend = blender_program.build(tmp_path / "no-camera.blend", "no-camera")
+    assert "has no camera" in word_after(addon.script(SEND, master.url, "send_job", blend=blend), "REFUSED")
+
+    blend = blender_program.build(tmp_path / "empty.blend")
+    empty = "import bpy\nbpy.context.scene.frame_start = 20\n"
+    said = addon.script(empty + SEND, master.url, "send_job", blend=blend)
+    assert "JOB 0" in said, "Blender itself moves the end when the start passes it"
+    refused = word_after(addon.script(SEND, "127.0.0.1:1", "send_job", blend=blend), "REFUSED")
+    assert "127.0.0.1:1" in refused
+    assert MasterApi(master.url).jobs() == []
