@@ -86,8 +86,13 @@ def story():
     properties_alone()
     make_scene()
     yield 1.0
+    yield 1.0
+    print("A", flush=True)
     show("MASTER")
+    yield 1.0
+    print("B", flush=True)
     button("start_master")
+    print("C", flush=True)
     yield from until(lambda: session.master.snapshot["state"] == "running")
     show("SLAVE")
     button("start_slave")

@@ -1,0 +1,130 @@
+//! A farm with everything written down: each step is decided, applied, checked, and its records kept for replay.
+
+use netrender_core::{
+    balance::Want,
+    digest::Digest,
+    error::Refusal,
+    event::Record,
+    farm::Farm,
+    ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
+    job::{JobSpec, Split},
+    retry::RetryPolicy,
+    scheduler::{Command, Reply, decide},
+    slave::{SlaveInfo, Version},
+    task::{TaskError, TaskResult},
+    wire::{HeldLease, PollReply},
+};
+
+pub struct Env {
+    pub farm: Farm,
+    pub log: Vec<String>,
+    now: u64,
+}
+
+impl Env {
+    pub fn new() -> Self {
+        Self { farm: Farm::default(), log: Vec::new(), now: 0 }
+    }
+
+    /// Decides, applies, and checks the invariants after every single event's group.
+    pub fn step(&mut self, command: Command) -> Result<Reply, Refusal> {
+        self.now += 1;
+        let now = Timestamp(self.now);
+        let decision = decide(&self.farm, now, RetryPolicy::default(), command)?;
+        for event in decision.events {
+            let record = Farm::record(now, event);
+            self.log.push(serde_json::to_string(&record).unwrap());
+            self.farm.apply(&record);
+        }
+        if let Err(broken) = self.farm.check_invariants() {
+            panic!("{broken}\nafter {:#?}", self.log);
+        }
+        Ok(decision.reply)
+    }
+
+    /// The farm a master would have after a restart now.
+    pub fn replayed(&self) -> Farm {
+        let mut farm = Farm::default();
+        for line in &self.log {
+            farm.apply(&serde_json::from_str::<Record>(line).unwrap());
+        }
+        farm
+    }
+
+    pub fn submit(&mut self, spec: JobSpec) -> JobId {
+        match self.step(Command::Submit(Box::new(spec))).unwrap() {
+            Reply::Accepted(job) => job,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn register(&mut self, key: &str) -> SlaveId {
+        let (key, name) = (key.to_owned(), key.to_owned());
+        match self.step(Command::Register { key, name, info: Box::new(info()) }).unwrap() {
+            Reply::Registered(slave) => slave,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn poll(&mut self, slave: SlaveId, held: Vec<HeldLease>, want: Want) -> PollReply {
+        match self.step(Command::Poll { slave, held, want }).unwrap() {
+            Reply::Poll(reply) => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What a slave with nothing in its hands is given.
+    pub fn lease(&mut self, slave: SlaveId) -> Option<HeldLease> {
+        let grant = self.poll(slave, vec![], Want::Now).grant?;
+        Some(HeldLease { lease: grant.lease, job: grant.job, frames: grant.frames.clone() })
+    }
+
+    pub fn hand_in(&mut self, slave: SlaveId, job: JobId, frame: Frame) -> bool {
+        match self.step(Command::HandIn { job, frame, result: Box::new(result(slave)) }).unwrap() {
+            Reply::HandedIn(fresh) => fresh,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn fail(&mut self, slave: SlaveId, lease: LeaseId, job: JobId, frame: Frame) {
+        let error = TaskError { kind: "render_failed".into(), message: "no camera".into() };
+        self.step(Command::Fail { slave, lease, job, frame, error, log: None }).unwrap();
+    }
+}
+
+pub fn spec(frames: &str) -> JobSpec {
+    JobSpec {
+        name: "shot".into(),
+        category: String::new(),
+        priority: 50,
+        chunk: 1,
+        tags: Default::default(),
+        frames: frames.parse().unwrap(),
+        scene: None,
+        engine: "CYCLES".into(),
+        blender: [3, 4],
+        width: 16,
+        height: 9,
+        split: Split::Off,
+        manifest: Digest([0; 32]),
+    }
+}
+
+pub fn info() -> SlaveInfo {
+    SlaveInfo {
+        host: "host".into(),
+        os: "linux x86_64".into(),
+        blender: Version([3, 4, 1]),
+        build_hash: String::new(),
+        build_options: Default::default(),
+        engines: ["CYCLES".to_owned()].into(),
+        devices: vec![],
+        threads: 2,
+        memory_bytes: 1 << 30,
+        tags: Default::default(),
+    }
+}
+
+pub fn result(slave: SlaveId) -> TaskResult {
+    TaskResult { slave, film: Digest([1; 32]), film_bytes: 1, preview: None, log: None, seconds: 0.5 }
+}

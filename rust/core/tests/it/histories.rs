@@ -1,0 +1,211 @@
+//! Random histories: slaves come, go, fail, return late, lose answers; jobs come and change; the master restarts at any
+//! point. The invariants hold after every step and a replay of the log is always the same farm.
+
+use crate::env::{Env, info, result, spec};
+use netrender_core::{
+    balance::Want,
+    ids::{JobId, SlaveId},
+    job::JobState,
+    scheduler::{Command, Reply},
+    task::{TaskError, TaskState},
+    wire::HeldLease,
+};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Submit {
+        frames: u8,
+        chunk: u8,
+        priority: u8,
+    },
+    Register(u8),
+    /// `heard`: whether the answer reaches the slave.
+    Poll {
+        slave: u8,
+        want: u8,
+        heard: bool,
+    },
+    HandIn {
+        slave: u8,
+        heard: bool,
+    },
+    Fail {
+        slave: u8,
+    },
+    /// The slave loses all it holds, as a crash does.
+    Forget(u8),
+    Lose(u8),
+    Leave(u8),
+    Change {
+        job: u8,
+        verb: u8,
+    },
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let slave = 0u8..4;
+    let step = prop_oneof![
+        2 => (1u8..6, 1u8..4, 0u8..3).prop_map(|(frames, chunk, priority)| Step::Submit { frames, chunk, priority }),
+        2 => slave.clone().prop_map(Step::Register),
+        8 => (slave.clone(), 0u8..3, prop::bool::weighted(0.8))
+            .prop_map(|(slave, want, heard)| Step::Poll { slave, want, heard }),
+        7 => (slave.clone(), prop::bool::weighted(0.8)).prop_map(|(slave, heard)| Step::HandIn { slave, heard }),
+        2 => slave.clone().prop_map(|slave| Step::Fail { slave }),
+        1 => slave.clone().prop_map(Step::Forget),
+        1 => slave.clone().prop_map(Step::Lose),
+        1 => slave.prop_map(Step::Leave),
+        1 => (0u8..4, 0u8..4).prop_map(|(job, verb)| Step::Change { job, verb }),
+        1 => Just(Step::Restart),
+    ];
+    prop::collection::vec(step, 1..50)
+}
+
+/// The slaves' side of the story: what each believes it holds.
+#[derive(Default)]
+struct Slaves {
+    numbers: BTreeMap<u8, SlaveId>,
+    hands: BTreeMap<u8, Vec<HeldLease>>,
+}
+
+fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
+    match step {
+        Step::Submit { frames, chunk, priority } => {
+            let mut spec = spec(&format!("1-{frames}"));
+            spec.chunk = u32::from(chunk);
+            spec.priority = priority * 50;
+            env.submit(spec);
+        }
+        Step::Register(slave) => {
+            let number = env.register(&format!("slave {slave}"));
+            let before = slaves.numbers.insert(slave, number);
+            assert!(before.is_none_or(|before| before == number), "a slave keeps its number");
+        }
+        Step::Poll { slave, want, heard } => {
+            let Some(number) = slaves.numbers.get(&slave) else { return };
+            let hands = slaves.hands.entry(slave).or_default();
+            let want = [Want::Nothing, Want::Ahead, Want::Now][usize::from(want)];
+            let reply = env.poll(*number, hands.clone(), want);
+            if !heard {
+                return;
+            }
+            for gone in reply.drop {
+                for lease in hands.iter_mut().filter(|lease| lease.lease == gone.lease) {
+                    lease.frames.retain(|frame| !gone.frames.contains(frame));
+                }
+            }
+            hands.retain(|lease| !lease.frames.is_empty());
+            if let Some(grant) = reply.grant {
+                hands.push(HeldLease { lease: grant.lease, job: grant.job, frames: grant.frames.clone() });
+            }
+            // Both sides agree now: what it holds is leased to it, and nothing else is.
+            let mut ours: Vec<_> = env.farm.leases_of(*number).map(|lease| lease.id).collect();
+            let mut theirs: Vec<_> = hands.iter().map(|lease| lease.lease).collect();
+            ours.sort();
+            theirs.sort();
+            assert_eq!(ours, theirs);
+        }
+        Step::HandIn { slave, heard } => {
+            let Some(number) = slaves.numbers.get(&slave) else { return };
+            let Some(lease) = slaves.hands.get_mut(&slave).and_then(|hands| hands.first_mut()) else { return };
+            let (job, frame) = (lease.job, lease.frames[0]);
+            let before = env.farm.jobs[&job].tasks[&frame].state.clone();
+            let fresh = env.step(Command::HandIn { job, frame, result: Box::new(result(*number)) }).unwrap();
+            let was_done = matches!(before, TaskState::Done(_));
+            let canceled = env.farm.jobs[&job].state == JobState::Canceled;
+            assert_eq!(fresh, Reply::HandedIn(!was_done && !canceled), "accepted exactly once");
+            if heard {
+                forget_first(slaves, slave);
+            }
+        }
+        Step::Fail { slave } => {
+            let Some(number) = slaves.numbers.get(&slave) else { return };
+            let Some(lease) = slaves.hands.get(&slave).and_then(|hands| hands.first()) else { return };
+            let error = TaskError { kind: "render_failed".into(), message: String::new() };
+            let (slave_number, lease_id, job, frame) = (*number, lease.lease, lease.job, lease.frames[0]);
+            env.step(Command::Fail { slave: slave_number, lease: lease_id, job, frame, error, log: None }).unwrap();
+            forget_first(slaves, slave);
+        }
+        Step::Forget(slave) => {
+            slaves.hands.remove(&slave);
+        }
+        Step::Lose(slave) => {
+            if let Some(number) = slaves.numbers.get(&slave) {
+                env.step(Command::Lose(*number)).unwrap();
+            }
+        }
+        Step::Leave(slave) => {
+            if let Some(number) = slaves.numbers.get(&slave) {
+                env.step(Command::Leave(*number)).unwrap();
+                slaves.hands.remove(&slave);
+            }
+        }
+        Step::Change { job, verb } => {
+            let job = JobId(u32::from(job));
+            let command = match verb {
+                0 => Command::Pause(job),
+                1 => Command::Resume(job),
+                2 => Command::Cancel(job),
+                _ => Command::Requeue(job),
+            };
+            let _ = env.step(command);
+        }
+        Step::Restart => {
+            let again = env.replayed();
+            assert_eq!(again, env.farm, "a replayed log is the same farm");
+            env.farm = again;
+        }
+    }
+}
+
+fn forget_first(slaves: &mut Slaves, slave: u8) {
+    let Some(hands) = slaves.hands.get_mut(&slave) else { return };
+    hands[0].frames.remove(0);
+    hands.retain(|lease| !lease.frames.is_empty());
+}
+
+/// With one good slave and time, whatever happened before, every open job comes to an end.
+fn finish(env: &mut Env) {
+    let done_before: Vec<_> = env.farm.jobs.values().map(|job| job.counts.done).collect();
+    for (id, state) in env.farm.jobs.values().map(|job| (job.id, job.state)).collect::<Vec<_>>() {
+        if state == JobState::Paused {
+            env.step(Command::Resume(id)).unwrap();
+        }
+    }
+    for slave in env.farm.slaves.keys().copied().collect::<Vec<_>>() {
+        env.step(Command::Lose(slave)).unwrap();
+    }
+    let last = match env
+        .step(Command::Register { key: "last".into(), name: "last".into(), info: Box::new(info()) })
+        .unwrap()
+    {
+        Reply::Registered(slave) => slave,
+        other => panic!("{other:?}"),
+    };
+    while let Some(lease) = env.lease(last) {
+        for frame in lease.frames {
+            assert!(env.hand_in(last, lease.job, frame));
+        }
+    }
+    for (job, before) in env.farm.jobs.values().zip(done_before) {
+        assert!(!matches!(job.state, JobState::Active | JobState::Paused), "job {} is stuck", job.id);
+        assert!(job.counts.done >= before, "a done frame was lost");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_keeps_the_farm_sound(steps in steps()) {
+        let mut env = Env::new();
+        let mut slaves = Slaves::default();
+        for step in steps {
+            play(&mut env, &mut slaves, step);
+        }
+        prop_assert_eq!(env.replayed(), env.farm.clone());
+        finish(&mut env);
+    }
+}

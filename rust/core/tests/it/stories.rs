@@ -1,0 +1,181 @@
+//! One behaviour each, as an artist or a slave's owner would notice it.
+
+use crate::env::{Env, spec};
+use netrender_core::{
+    balance::Want,
+    error::Refusal,
+    ids::{Frame, LeaseId},
+    job::JobState,
+    scheduler::Command,
+    task::TaskState,
+    wire::HeldLease,
+};
+
+#[test]
+fn a_job_is_rendered_frame_by_frame() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1-3"));
+    let slave = env.register("a");
+    assert_eq!(env.farm.jobs[&job].status(), "Queued");
+    for frame in 1..=3 {
+        let lease = env.lease(slave).unwrap();
+        assert_eq!(lease.frames, [Frame(frame)]);
+        assert!(env.hand_in(slave, job, Frame(frame)));
+    }
+    assert_eq!(env.farm.jobs[&job].status(), "Finished");
+    assert_eq!(env.lease(slave), None);
+}
+
+#[test]
+fn a_second_result_for_a_frame_is_dropped() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1-2"));
+    let slave = env.register("a");
+    env.lease(slave).unwrap();
+    assert!(env.hand_in(slave, job, Frame(1)));
+    assert!(!env.hand_in(slave, job, Frame(1)));
+}
+
+#[test]
+fn a_lost_slaves_frame_goes_to_another_and_its_late_result_is_welcome() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1"));
+    let (first, second) = (env.register("a"), env.register("b"));
+    env.lease(first).unwrap();
+    env.step(Command::Lose(first)).unwrap();
+    env.lease(second).unwrap();
+    assert!(env.hand_in(first, job, Frame(1)), "work is never wasted");
+    assert!(!env.hand_in(second, job, Frame(1)));
+    assert_eq!(env.farm.jobs[&job].state, JobState::Finished);
+}
+
+#[test]
+fn a_slave_keeps_its_lease_through_a_restart_of_the_master() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1-2"));
+    let slave = env.register("a");
+    let held = env.lease(slave).unwrap();
+    env.farm = env.replayed();
+    let reply = env.poll(slave, vec![held], Want::Nothing);
+    assert!(reply.is_empty());
+    assert_eq!(env.farm.jobs[&job].counts.leased, 1);
+}
+
+#[test]
+fn a_lost_slave_that_returns_gets_its_unfinished_frames_back() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1"));
+    let slave = env.register("a");
+    let held = env.lease(slave).unwrap();
+    env.step(Command::Lose(slave)).unwrap();
+    assert_eq!(env.farm.jobs[&job].counts.waiting, 1);
+    assert!(env.poll(slave, vec![held.clone()], Want::Nothing).is_empty());
+    assert_eq!(env.farm.jobs[&job].tasks[&Frame(1)].state, TaskState::Leased { lease: held.lease });
+}
+
+#[test]
+fn a_grant_that_never_arrived_is_given_again_at_the_next_poll() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1"));
+    let slave = env.register("a");
+    let lost = env.lease(slave).unwrap();
+    let again = env.lease(slave).unwrap();
+    assert_ne!(lost.lease, again.lease);
+    assert_eq!((again.job, again.frames), (job, vec![Frame(1)]));
+}
+
+#[test]
+fn a_canceled_job_is_dropped_by_its_slaves_at_once() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1-2"));
+    let slave = env.register("a");
+    let held = env.lease(slave).unwrap();
+    env.step(Command::Cancel(job)).unwrap();
+    assert_eq!(env.poll(slave, vec![held.clone()], Want::Nothing).drop, [held]);
+    assert!(!env.hand_in(slave, job, Frame(1)));
+}
+
+#[test]
+fn a_frame_fails_only_after_three_attempts_and_elsewhere_first() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1"));
+    let (first, second) = (env.register("a"), env.register("b"));
+    let lease = env.lease(first).unwrap();
+    env.fail(first, lease.lease, job, Frame(1));
+    assert_eq!(env.lease(first), None, "the other slave shall try");
+    let lease = env.lease(second).unwrap();
+    env.fail(second, lease.lease, job, Frame(1));
+    let lease = env.lease(first).unwrap();
+    env.fail(first, lease.lease, job, Frame(1));
+    assert_eq!(env.farm.jobs[&job].state, JobState::Failed);
+    env.step(Command::Requeue(job)).unwrap();
+    assert_eq!(env.farm.jobs[&job].state, JobState::Active);
+    assert!(env.lease(second).is_some());
+}
+
+#[test]
+fn a_stale_lease_cannot_fail_a_frame() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1"));
+    let slave = env.register("a");
+    env.lease(slave).unwrap();
+    env.fail(slave, LeaseId(99), job, Frame(1));
+    assert!(env.farm.jobs[&job].tasks[&Frame(1)].failures.is_empty());
+}
+
+#[test]
+fn a_new_job_comes_before_the_rest_of_a_long_one_and_priority_before_both() {
+    let mut env = Env::new();
+    let slave = env.register("a");
+    let long = env.submit(spec("1-100"));
+    assert_eq!(env.lease(slave).unwrap().job, long);
+    env.hand_in(slave, long, Frame(1));
+    let small = env.submit(spec("1-2"));
+    assert_eq!(env.lease(slave).unwrap().job, small);
+    env.hand_in(slave, small, Frame(1));
+    assert_eq!(env.lease(slave).unwrap().job, long, "then the oldest");
+    env.hand_in(slave, long, Frame(2));
+    env.step(Command::Prioritise(small, 60)).unwrap();
+    assert_eq!(env.lease(slave).unwrap().job, small);
+}
+
+#[test]
+fn the_last_frames_are_kept_for_idle_slaves() {
+    let mut env = Env::new();
+    let (busy, _idle) = (env.register("a"), env.register("b"));
+    let job = env.submit(spec("1-2"));
+    let held = env.lease(busy).unwrap();
+    let ahead = env.poll(busy, vec![held.clone()], Want::Ahead);
+    assert!(ahead.is_empty(), "frame 2 is for the idle slave");
+    let more = env.submit(spec("1-10"));
+    let ahead = env.poll(busy, vec![held], Want::Ahead).grant.unwrap();
+    assert!(ahead.job == more || ahead.job == job);
+}
+
+#[test]
+fn a_job_says_why_it_waits() {
+    let mut env = Env::new();
+    let mut wrong = spec("1");
+    wrong.blender = [5, 0];
+    let job = env.submit(wrong);
+    let why = |env: &Env| netrender_core::balance::why_waiting(&env.farm, &env.farm.jobs[&job]);
+    assert_eq!(why(&env), "no slave is there: start one");
+    env.register("a");
+    assert!(why(&env).contains("it has Blender 3.4.1, the job needs 5.0"), "{}", why(&env));
+}
+
+#[test]
+fn nonsense_is_refused() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1"));
+    let slave = env.register("a");
+    let mut bad = spec("1");
+    bad.engine = "NET_RENDER".into();
+    assert!(matches!(env.step(Command::Submit(Box::new(bad))), Err(Refusal::BadSpec(_))));
+    assert_eq!(
+        env.step(Command::Lose(netrender_core::ids::SlaveId(9))),
+        Err(Refusal::UnknownSlave(netrender_core::ids::SlaveId(9)))
+    );
+    let held = HeldLease { lease: LeaseId(u64::MAX), job, frames: vec![Frame(1), Frame(77)] };
+    assert_eq!(env.poll(slave, vec![held.clone()], Want::Nothing).drop, [held], "a lease nobody gave");
+}
