@@ -18,38 +18,44 @@ def settings():
     return bpy.context.scene.netrender
 
 
+def properties():
+    return next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == "PROPERTIES")
+
+
 def button(name, **arguments):
     """As a click does it: on the window, without blocking."""
     window = bpy.context.window_manager.windows[0]
-    with bpy.context.temp_override(window=window, area=window.screen.areas[0]):
+    with bpy.context.temp_override(window=window, area=properties()):
         getattr(bpy.ops.netrender, name)("INVOKE_DEFAULT", **arguments)
 
 
 def properties_alone():
-    """One Properties editor, Render tab, fills the window."""
-    preferences = bpy.context.preferences
-    preferences.view.show_splash = False
-    preferences.view.ui_scale = 1.15
+    """The Properties editor fills the window. Maximising it crashes Blender 3.4 from a timer; this does not."""
     window = bpy.context.window_manager.windows[0]
-    area = max(window.screen.areas, key=lambda a: a.width * a.height)
-    area.type = "PROPERTIES"
-    with bpy.context.temp_override(window=window, area=area):
-        bpy.ops.screen.screen_full_area(use_hide_panels=True)
+    for area in [a for a in window.screen.areas if a.type != "PROPERTIES"]:
+        with bpy.context.temp_override(window=window, area=area):
+            bpy.ops.screen.area_close()
 
 
 def show(mode):
     settings().mode = mode
-    area = bpy.context.window_manager.windows[0].screen.areas[0]
+    area = properties()
     area.spaces.active.context = "RENDER"
     area.tag_redraw()
 
 
 def photograph(name):
-    path = os.path.join(DOCS, f"panel-{name}.png")
-    background = "-bordercolor #303030 -border 1x1 -fuzz 2% -trim +repage".split()
-    shot = os.path.join(WORK, "root.png")
-    subprocess.run(["import", "-window", "root", "-crop", "520x1100+0+0", shot], check=True)
-    subprocess.run(["convert", shot, "+repage", *background, "-strip", path], check=True)
+    """The panels' region alone, without the empty space below the last one."""
+    path = f"{DOCS}/panel-{name}.png"
+    region = next(r for r in properties().regions if r.type == "WINDOW")
+    window = bpy.context.window_manager.windows[0]
+    top = window.height - region.y - region.height
+    crop = f"{region.width}x{region.height}+{region.x}+{top}"
+    shot = f"{WORK}/root.png"
+    subprocess.run(["import", "-window", "root", "-crop", crop, "+repage", shot], check=True)
+    grey = ["-bordercolor", "#303030", "-border"]
+    frame = ["-gravity", "South", "-chop", "0x8", *grey, "1", "-trim", "+repage", *grey, "12"]
+    subprocess.run(["convert", shot, *frame, "-strip", path], check=True)
     print(f"screenshots: {path}", flush=True)
 
 
@@ -71,12 +77,12 @@ def make_scene():
     scene.netrender.job.engine = "CYCLES"
     scene.netrender.master.name = "Studio"
     scene.netrender.master.port = int(os.environ.get("NETRENDER_SCREENSHOT_PORT", "8123"))
-    scene.netrender.master.folder = os.path.join(WORK, "master")
+    scene.netrender.master.folder = f"{WORK}/master"
     scene.netrender.master.broadcast = False
-    scene.netrender.slave.folder = os.path.join(WORK, "slave")
+    scene.netrender.slave.folder = f"{WORK}/slave"
     scene.netrender.slave.name = "node-01"
     scene.netrender.slave.master = scene.netrender.client.master = f"127.0.0.1:{scene.netrender.master.port}"
-    bpy.ops.wm.save_as_mainfile(filepath=os.path.join(WORK, "shot_042.blend"))
+    bpy.ops.wm.save_as_mainfile(filepath=f"{WORK}/shot_042.blend")
 
 
 def story():
@@ -86,13 +92,8 @@ def story():
     properties_alone()
     make_scene()
     yield 1.0
-    yield 1.0
-    print("A", flush=True)
     show("MASTER")
-    yield 1.0
-    print("B", flush=True)
     button("start_master")
-    print("C", flush=True)
     yield from until(lambda: session.master.snapshot["state"] == "running")
     show("SLAVE")
     button("start_slave")
@@ -120,7 +121,7 @@ steps = story()
 
 def turn():
     try:
-        r = next(steps); print("STEP", steps.gi_frame.f_lineno, flush=True); return r
+        return next(steps)
     except StopIteration:
         bpy.ops.wm.quit_blender()
     except Exception:

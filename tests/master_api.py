@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The master's HTTP interface as a stranger would speak it: plain JSON, the standard library, nothing of ours."""
 
+import contextlib
+import http.client
 import json
 import time
-import urllib.error
-import urllib.request
+import urllib.parse
 
 import blake3
 
 PROTOCOL = 1
-
-# A proxy in the environment is no way to this machine.
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def digest_of(data):
@@ -37,18 +35,21 @@ class Answer:
 class MasterApi:
     def __init__(self, url):
         self.url = url.rstrip("/")
+        self.host = urllib.parse.urlsplit(self.url).netloc
 
     def call(self, method, path, body=None, kind="application/json"):
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/{path}", data=data, method=method)
-        if data is not None:
-            request.add_header("Content-Type", kind)
+        connection = http.client.HTTPConnection(self.host, timeout=60)
         try:
-            with OPENER.open(request, timeout=60) as answer:
-                return Answer(answer.status, answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return Answer(error.code, error.read())
+            # Who is refused early must still read why: the answer may come while the body is on its way.
+            with contextlib.suppress(BrokenPipeError):
+                connection.request(
+                    method, f"/{path}", data, {"Content-Type": kind} if data is not None else {}
+                )
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.read())
+        finally:
+            connection.close()
 
     def get(self, path):
         answer = self.call("GET", path)

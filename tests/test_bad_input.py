@@ -287,7 +287,7 @@ def test_the_folder_belongs_to_another_master(farm, tmp_path):
     first = farm.master()
     said = start_in_vain(farm, first.data)
     assert str(first.data) in said
-    assert "use" in said
+    assert "another master" in said
     assert MasterApi(first.url).farm()["jobs"] == []
 
 
@@ -339,6 +339,11 @@ def test_a_full_disk_stops_intake_and_loses_nothing(farm, as_root, blender_progr
         assert answer.status in (503, 507), (answer.status, answer.body[:300])
         error = answer.error()
         assert "disk" in (error["message"] + error["hint"]).lower() or "space" in error["message"].lower()
+        noisy = blender_program.build(tmp_path / "noisy" / "shot.blend", "rich", "noise")
+        address = ["--master", master.url, "--blender", blender_program.path]
+        assert "disk is full" in complaint(farm.cli("submit", noisy, *address, code=1, timeout_s=30))
+        assert [j["id"] for j in api.jobs()] == [job]
+
         # And what is there can still be looked at and fetched
         assert api.job(job)["done"] == 2
         farm.cli("get", job, "--output", tmp_path / "before", "--master", master.url)
@@ -352,7 +357,7 @@ def test_a_full_disk_stops_intake_and_loses_nothing(farm, as_root, blender_progr
         films = film.in_folder(tmp_path / "after")
         assert sorted(films) == [1, 2]
         film.assert_not_blank(films[2])
-        farm.submit(again, blender_program, blend, "--wait", "--name", "again")
+        farm.submit(again, blender_program, noisy, "--frames", "1", "--wait")
         farm.close()
         farm.services.clear()
 

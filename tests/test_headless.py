@@ -188,10 +188,8 @@ def test_what_cannot_be_sent_is_refused_with_the_reason(farm, addon, blender_pro
     blend = blender_program.build(tmp_path / "no-camera.blend", "no-camera")
     assert "has no camera" in word_after(addon.script(SEND, master.url, "send_job", blend=blend), "REFUSED")
 
-    blend = blender_program.build(tmp_path / "empty.blend")
-    empty = "import bpy\nbpy.context.scene.frame_start = 20\n"
-    said = addon.script(empty + SEND, master.url, "send_job", blend=blend)
-    assert "JOB 0" in said, "Blender itself moves the end when the start passes it"
+    # (An empty frame range cannot be set up: Blender moves the end along with the start.)
+    blend = blender_program.build(tmp_path / "good.blend")
     refused = word_after(addon.script(SEND, "127.0.0.1:1", "send_job", blend=blend), "REFUSED")
     assert "127.0.0.1:1" in refused
     assert MasterApi(master.url).jobs() == []

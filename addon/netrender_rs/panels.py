@@ -80,8 +80,16 @@ def draw_address(layout, holder):
     column.use_property_split = True
     column.use_property_decorate = False
     row = column.row(align=True)
-    row.prop(holder, "master")
+    draw_text(row, holder, "master", settings.master_address("") or iface_("The first one heard"))
     row.operator("netrender.find_master", text="", icon="FILE_REFRESH")
+
+
+def draw_text(layout, data, name, hint):
+    """A text field that says what it means to leave it empty, where Blender (4.1) can show that."""
+    if "placeholder" in bpy.types.UILayout.bl_rna.functions["prop"].parameters:
+        layout.prop(data, name, placeholder=hint)
+    else:
+        layout.prop(data, name)
 
 
 def connection_words(snapshot):
@@ -167,7 +175,7 @@ def draw_service(layout, context, service, start, stop):
             depress=True,
         )
     elif running and service.snapshot["state"] != "failed":
-        row.operator(stop, icon="PAUSE", depress=True)
+        row.operator(stop, icon="SNAP_FACE", depress=True)
     else:
         row.operator(start, icon="PLAY")
     if service.error:
@@ -250,10 +258,10 @@ class RENDER_PT_netrender_master_settings(SettingsPanel, Panel):
         master = context.scene.netrender.master
         column = self.column()
         column.enabled = not session.master.running()
-        column.prop(master, "name")
-        column.prop(master, "host")
+        draw_text(column, master, "name", iface_("This machine's name"))
+        draw_text(column, master, "host", iface_("All interfaces"))
         column.prop(master, "port")
-        column.prop(master, "folder")
+        draw_text(column, master, "folder", settings.working_folder("", "master"))
         column.separator()
         column.prop(master, "slave_timeout")
         heading = column.column(heading="Network")
@@ -270,9 +278,9 @@ class RENDER_PT_netrender_slave_settings(SettingsPanel, Panel):
         slave = context.scene.netrender.slave
         column = self.column()
         column.enabled = not session.slave.running()
-        column.prop(slave, "name")
+        draw_text(column, slave, "name", iface_("This machine's name"))
         column.prop(slave, "tags")
-        column.prop(slave, "folder")
+        draw_text(column, slave, "folder", settings.working_folder("", "slave"))
         column.separator()
         column.prop(slave, "threads_mode")
         sub = column.column()
@@ -290,7 +298,7 @@ class RENDER_PT_netrender_job(SettingsPanel, Panel):
     def draw(self, context):
         job = context.scene.netrender.job
         column = self.column()
-        column.prop(job, "name")
+        draw_text(column, job, "name", bpy.path.display_name_from_filepath(bpy.data.filepath))
         column.prop(job, "category")
         column.prop(job, "tags")
         column.separator()

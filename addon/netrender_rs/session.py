@@ -176,6 +176,7 @@ _client_snapshot = STOPPED
 _wanted_address = None
 _errands = []  # Background calls nobody waits for, such as stopping a client
 _seen = None
+_select_job = 0  # sent just now: to be selected in the list as soon as it is there
 
 
 def client_for(address):
@@ -222,9 +223,10 @@ def do_errand(call, *arguments):
 
 
 def remember_job(snapshot):
-    global last_job, notice
+    global last_job, notice, _select_job
     if snapshot["state"] == "done" and snapshot["job"] is not None:
         last_job, notice = snapshot["job"], ""
+        _select_job = last_job
     elif snapshot["state"] == "failed":
         notice = snapshot["error"] or ""
     write_state()
@@ -293,7 +295,7 @@ def tick():
 
 def read_all():
     """Reads every snapshot, shows what changed; True while something moves."""
-    global _seen, _client_started, _client_snapshot, notice
+    global _seen, _select_job, _client_started, _client_snapshot, notice
     wanted = _wanted_address
     if wanted is not None and not native.problem() and may_look_around(wanted):
         try:
@@ -321,7 +323,9 @@ def read_all():
     if seen != _seen:
         _seen = seen
         state = bpy.context.window_manager.netrender
-        state.client_farm.show(_client_snapshot)
+        state.client_farm.show(_client_snapshot, _select_job)
+        if any(job["id"] == _select_job for job in _client_snapshot["jobs"]):
+            _select_job = 0
         state.master_farm.show(master.snapshot)
         redraw()
     return bool(transfers or _errands or _wanted_address is not None or master.running() or slave.running())

@@ -22,6 +22,12 @@ from bpy.types import AddonPreferences, PropertyGroup
 from . import session
 
 PORT = 8000
+ENGINE_WORDS = {
+    "CYCLES": "Cycles",
+    "BLENDER_EEVEE": "EEVEE",
+    "BLENDER_EEVEE_NEXT": "EEVEE",
+    "BLENDER_WORKBENCH": "Workbench",
+}
 ADDRESS_HELP = (
     "Host, host:port or URL of the master. Empty: this machine's default, else the first master heard"
 )
@@ -93,13 +99,12 @@ class NETRENDER_PG_master(PropertyGroup):
         name="Clear on Exit", description="Remove all jobs and frames when the service stops"
     )
     slave_timeout: FloatProperty(
-        name="Slave Timeout",
+        name="Slave Timeout (s)",
         description="Seconds without a sign of life after which a slave's frames go to others",
         default=60.0,
         min=5.0,
         soft_max=600.0,
-        subtype="TIME_ABSOLUTE" if bpy.app.version >= (3, 6, 0) else "TIME",
-        unit="TIME_ABSOLUTE" if bpy.app.version >= (3, 6, 0) else "TIME",
+        precision=0,
     )
 
 
@@ -182,10 +187,12 @@ class NETRENDER_PG_farm(PropertyGroup):
     def selected_job(self):
         return self.jobs[self.job_index] if 0 <= self.job_index < len(self.jobs) else None
 
-    def show(self, snapshot):
-        """Fills the rows; the selected job stays selected although rows move."""
+    def show(self, snapshot, select=0):
+        """Fills the rows. The selected job stays selected although rows move, unless another one is named."""
         selected = self.selected_job()
         number = selected.number if selected is not None else 0
+        if any(job["id"] == select for job in snapshot["jobs"]):
+            number = select
         jobs = sorted(snapshot["jobs"], key=lambda job: -job["id"])
         fill(self.jobs, jobs, write_job)
         numbers = [job["id"] for job in jobs]
@@ -211,7 +218,7 @@ def write_job(row, job):
 
 def write_slave(row, slave):
     row.name = slave["name"]
-    row.engines = ", ".join(slave["engines"])
+    row.engines = ", ".join(ENGINE_WORDS.get(engine, engine) for engine in slave["engines"])
     for key in ("state", "status", "blender", "progress", "job", "frame", "threads"):
         setattr(row, key, slave[key] or type(getattr(row, key))())
 
@@ -228,12 +235,24 @@ class NETRENDER_PG_state(PropertyGroup):
     last_file: StringProperty(
         name="Last File", description="The frame picked up last", options={"SKIP_SAVE"}, subtype="FILE_PATH"
     )
-    # Sliders that stand in for progress bars in Blenders before 4.0.
+    # Sliders that stand in for progress bars in Blenders before 4.0. Without a setter they would be drawn grey.
     sending: FloatProperty(
-        subtype="PERCENTAGE", min=0, max=100, precision=0, get=lambda _: 100 * session.sending()
+        description="How much of it is on the farm",
+        subtype="PERCENTAGE",
+        min=0,
+        max=100,
+        precision=0,
+        get=lambda _self: 100 * session.sending(),
+        set=lambda _self, _value: None,
     )
     rendering: FloatProperty(
-        subtype="PERCENTAGE", min=0, max=100, precision=0, get=lambda _: 100 * session.rendering()
+        description="How much of the frame is done",
+        subtype="PERCENTAGE",
+        min=0,
+        max=100,
+        precision=0,
+        get=lambda _self: 100 * session.rendering(),
+        set=lambda _self, _value: None,
     )
     masters: CollectionProperty(type=NETRENDER_PG_found_master, options={"SKIP_SAVE"})
     client_farm: PointerProperty(type=NETRENDER_PG_farm, options={"SKIP_SAVE"})

@@ -14,8 +14,9 @@ NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; bot
                   "engines": [ids], "devices": [{"type", "name"}]}}
     <- {"id": 1, "op": "load", "blend": abs, "scene": name|null, "engine": id|null, "threads": 0|N,
         "paths": {path on the artist's machine: path here}, "scratch": dir, "view_table": path.png|null}
-    -> {"id": 1, "ok": {"scene", "engine", "width", "height", "view_table": path|null, "missing": [paths
-    here]}} <- {"id": 2, "op": "render", "frame": N, "output": abs .exr}
+    -> {"id": 1, "ok": {"scene", "engine", "width", "height", "view_table": path|null,
+               "missing": [paths here]}}
+    <- {"id": 2, "op": "render", "frame": N, "output": abs .exr}
     -> {"progress": {"frame": N, "text": "..."}}          unsolicited, at most five a second
     -> {"id": 2, "ok": {"frame", "seconds", "output"}}
     <- {"id": 3, "op": "quit"}
@@ -190,8 +191,8 @@ def devices():
             import _cycles
 
             listed = _cycles.available_devices(kind)
-        except Exception:  # noqa: BLE001 - no Cycles, or none of this kind in this build: the CPU is still
-        there     listed = ()
+        except Exception:  # noqa: BLE001 - no Cycles, or not this kind: the CPU is still there
+            listed = ()
         for device in listed:
             entry = {"type": str(device[1]), "name": str(device[0])}
             if entry not in found:

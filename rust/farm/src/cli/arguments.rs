@@ -48,7 +48,7 @@ pub enum Verb {
     /// List the masters on this network
     Discover {
         /// How long to listen
-        #[arg(long, default_value_t = 0.25, env = "NETRENDER_SECONDS")]
+        #[arg(long, default_value_t = 0.2, env = "NETRENDER_SECONDS")]
         seconds: f64,
     },
     /// Measure this machine (not there yet)

@@ -12,7 +12,7 @@ use crate::client::ClientError;
 use arguments::{Arguments, Verb};
 use clap::Parser;
 pub use services::Heard;
-use std::ffi::OsString;
+use std::{ffi::OsString, io::IsTerminal};
 
 /// Why the command ends without having done what was asked.
 enum Stop {
@@ -72,6 +72,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> i32 {
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("netrender=info,netrender_farm=info")),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .try_init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

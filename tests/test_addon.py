@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on's own behaviour in real Blenders: it comes and goes without a trace, says what is wrong, keeps its
+settings in the .blend, and runs a service until a signal. The farm behind it is a stub (gui/stub_native.py): the tests
+with a real farm are test_headless.py and gui/."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import pytest
+from blenders import HERE
+
+ADDON = HERE.parent / "addon"
+
+REGISTER = """
+import bpy, os, sys
+sys.path.insert(0, os.environ["ADDON_FOLDER"])
+import netrender_rs
+netrender_rs.register()
+wm, scene = bpy.context.window_manager, bpy.context.scene
+arguments = sys.argv[sys.argv.index("--") + 1:] if "--" in sys.argv else []
+
+def refused(call, **keywords):
+    try:
+        call(**keywords)
+    except RuntimeError as error:
+        return str(error)
+    raise AssertionError("was not refused")
+"""
+
+
+@pytest.fixture
+def run(any_blender, tmp_path):
+    """Runs Python text in a Blender with the add-on and the stub; returns what it said."""
+    return Runner(any_blender, tmp_path)
+
+
+class Runner:
+    def __init__(self, blender, folder):
+        self.blender, self.folder = blender, folder
+        self.modules = folder / "modules"
+        self.modules.mkdir()
+        shutil.copy(HERE / "gui" / "stub_native.py", self.modules / "netrender_native.py")
+        self.environ = {
+            **os.environ,
+            "PYTHONPATH": str(self.modules),
+            "ADDON_FOLDER": str(ADDON),
+            "XDG_DATA_HOME": str(folder / "data"),
+            "BLENDER_USER_DATAFILES": str(folder / "datafiles"),
+            "BLENDER_USER_CONFIG": str(folder / "config"),
+        }
+        for name in ("NETRENDER_MASTER", "NETRENDER_PORT", "NETRENDER_DATA"):
+            self.environ.pop(name, None)
+
+    def without_native(self):
+        (self.modules / "netrender_native.py").write_text('raise ImportError("not here")')
+
+    def script(self, text):
+        path = self.folder / "script.py"
+        path.write_text(REGISTER + text)
+        return path
+
+    def __call__(self, text, *arguments):
+        return self.blender.run(self.script(text), *arguments, env=self.environ)
+
+    def serve(self, text, until):
+        """Starts Blender and waits for a line of it."""
+        log = self.folder / "log"
+        process = subprocess.Popen(
+            self.blender.command(self.script(text)),
+            stdout=log.open("w"),
+            stderr=subprocess.STDOUT,
+            env={**self.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        end = time.monotonic() + 60
+        while until not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.05)
+        return process, log
+
+
+def test_it_comes_and_goes_without_a_trace(run):
+    run("""
+import gc
+def traces():
+    kept = [n for n in dir(bpy.types) if "netrender" in n.lower()]
+    engines = [p.__name__ for p in bpy.types.Panel.__subclasses__()
+               if "NET_RENDER" in getattr(p, "COMPAT_ENGINES", ())]
+    handlers = [h for name in dir(bpy.app.handlers) if isinstance(getattr(bpy.app.handlers, name), list)
+                for h in getattr(bpy.app.handlers, name) if "netrender" in h.__module__]
+    timer = bpy.app.timers.is_registered(netrender_rs.session.tick)
+    properties = hasattr(bpy.types.Scene, "netrender") or hasattr(bpy.types.WindowManager, "netrender")
+    return kept, engines, handlers, timer, properties
+
+assert "RENDER_PT_format" in traces()[1] and "RENDER_PT_output" in traces()[1]
+for _ in range(3):
+    netrender_rs.unregister()
+    assert traces() == ([], [], [], False, False), traces()
+    netrender_rs.register()
+bpy.ops.netrender.start_master()
+netrender_rs.unregister()
+import netrender_native
+assert netrender_native.calls == ["start master", "stop master"], netrender_native.calls
+""")
+
+
+def test_without_the_compiled_module_it_registers_and_says_so(run):
+    run.without_native()
+    run("""
+assert "netrender_native" in netrender_rs.native.problem()
+for name in ("send_job", "send_frame", "get_frame", "find_master", "start_master", "start_slave", "cancel_job"):
+    said = refused(getattr(bpy.ops.netrender, name))
+    assert "compiled part" in said or "poll() failed" in said, said
+netrender_rs.unregister()
+netrender_rs.register()
+""")
+
+
+def wheel(folder, tag, content):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"netrender_rs-0.1.0-cp310-abi3-{tag}.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("netrender_native.py", content)
+    return path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the wheels' names are Linux ones")
+def test_the_bundled_wheel_is_found(run):
+    stub = (run.modules / "netrender_native.py").read_text()
+    (run.modules / "netrender_native.py").unlink()
+    shutil.copytree(ADDON / "netrender_rs", run.folder / "installed" / "netrender_rs")
+    run.environ["ADDON_FOLDER"] = str(run.folder / "installed")
+    wheels = run.folder / "installed" / "netrender_rs" / "wheels"
+
+    # Given a wheel for another system only: the reason names both
+    wheel(wheels, "win_amd64", "")
+    (run.modules / "netrender_native.py").write_text('raise ImportError("not here")')
+    run("""assert "made for win_amd64" in netrender_rs.native.problem(), netrender_rs.native.problem()""")
+
+    # Given one for this system too: it is unpacked and used
+    (run.modules / "netrender_native.py").unlink()
+    wheel(wheels, f"manylinux_2_28_{os.uname().machine}", stub)
+    # The test's own Python may have the real module installed: that one may be found first.
+    said = run("""
+import netrender_native
+print("FOUND", netrender_native.__file__, bool(netrender_rs.native.problem()))
+netrender_rs.unregister()
+assert not any("netrender_rs" in p and "0.1.0-" in p for p in sys.path)
+netrender_rs.register()
+assert not netrender_rs.native.problem()
+""")
+    found = next(line for line in said.splitlines() if line.startswith("FOUND"))
+    assert found.endswith("False")
+    assert "datafiles" in found or "site-packages" in found
+
+
+def test_settings_live_in_the_blend(run, tmp_path):
+    blend = tmp_path / "master.blend"
+    run(
+        """
+s = scene.netrender
+s.mode = "MASTER"
+s.master.port, s.master.host, s.master.name, s.master.broadcast = 9001, "10.0.0.1", "Studio", False
+s.slave.threads_mode, s.slave.threads, s.slave.tags = "FIXED", 6, "gpu, big"
+s.job.priority, s.job.category = 70, "films"
+wm.netrender.last_job = 12
+bpy.ops.wm.save_as_mainfile(filepath=arguments[0])
+""",
+        blend,
+    )
+    run(
+        """
+bpy.ops.wm.open_mainfile(filepath=arguments[0])
+s = bpy.context.scene.netrender
+assert (s.mode, s.master.port, s.master.host, s.master.name, s.master.broadcast) == (
+    "MASTER", 9001, "10.0.0.1", "Studio", False)
+assert (s.slave.threads_mode, s.slave.threads, s.slave.tags) == ("FIXED", 6, "gpu, big")
+assert (s.job.priority, s.job.category) == (70, "films")
+assert bpy.context.window_manager.netrender.last_job == 0
+slave = netrender_rs.services.new_slave(bpy.context.scene)
+assert slave.keywords["threads"] == 6 and slave.keywords["tags"] == ["gpu", "big"]
+assert slave.arguments[0] == (bpy.app.binary_path or sys.executable)
+os.environ["NETRENDER_PORT"], os.environ["NETRENDER_DATA"] = "9100", "/tmp/elsewhere"
+master = netrender_rs.services.new_master(bpy.context.scene)
+assert (master.keywords["port"], master.data) == (9100, "/tmp/elsewhere")
+""",
+        blend,
+    )
+
+
+def test_send_job_hands_over_a_copy_and_leaves_the_session_alone(run, tmp_path):
+    blend = tmp_path / "shots" / "a.blend"
+    blend.parent.mkdir()
+    run(
+        """
+import netrender_native as native
+assert "Save the .blend file first" in refused(bpy.ops.netrender.send_job) or bpy.app.version < (3, 5)
+scene.frame_start, scene.frame_end, scene.frame_current = 3, 9, 5
+scene.render.resolution_x, scene.render.resolution_y = 80, 60
+bpy.ops.wm.save_as_mainfile(filepath=arguments[0])
+scene.render.engine = "NET_RENDER"
+scene.frame_end = 12
+saved = os.stat(arguments[0]).st_mtime_ns
+assert bpy.ops.netrender.send_job() == {"FINISHED"}
+assert wm.netrender.last_job == 1
+request = native.requests[0]
+assert request["source"] == bpy.data.filepath == arguments[0]
+assert os.path.basename(request["blend"]) == "a.blend" and request["blend"] != arguments[0]
+assert not os.path.exists(os.path.dirname(request["blend"])), "the copy stays behind"
+assert request["frames"] == "3-12" and request["engine"] == "CYCLES" and request["name"] == "a"
+assert (request["width"], request["height"]) == (80, 60)
+assert os.stat(arguments[0]).st_mtime_ns == saved, "the artist's file was written"
+
+assert bpy.ops.netrender.send_frame() == {"FINISHED"}
+assert native.requests[1]["frames"] == "5" and wm.netrender.last_job == 2
+
+bpy.ops.netrender.cancel_job(job=1)
+assert native.jobs[0]["state"] == "canceled"
+assert "There is no job 99" in refused(bpy.ops.netrender.cancel_job, job=99)
+bpy.ops.netrender.find_master()
+assert scene.netrender.client.master == "http://127.0.0.1:8000"
+""",
+        blend,
+    )
+
+
+def test_what_the_slaves_would_miss_is_named_before_sending(run, tmp_path):
+    run(
+        """
+import netrender_native as native
+bpy.ops.wm.save_as_mainfile(filepath=arguments[0])
+painted = bpy.data.images.new("Face", 4, 4)
+painted.use_fake_user = True
+painted.pixels[0] = 0.5
+painted.update()
+assert "Face" in refused(bpy.ops.netrender.send_job)
+bpy.data.images.remove(painted)
+gone = bpy.data.images.load(arguments[0])
+gone.filepath, gone.use_fake_user = "//textures/gone.png", True
+assert "gone.png" in refused(bpy.ops.netrender.send_job)
+assert native.requests == []
+assert bpy.ops.netrender.send_job(send_anyway=True) == {"FINISHED"}
+bpy.data.images.remove(gone)
+for camera in [o for o in bpy.data.objects if o.type == "CAMERA"]:
+    bpy.data.objects.remove(camera)
+assert "no camera" in refused(bpy.ops.netrender.send_job)
+""",
+        tmp_path / "a.blend",
+    )
+
+
+SERVE = """
+scene.render.engine = "NET_RENDER"
+scene.render.filepath = os.environ["PICTURES"]
+scene.frame_start, scene.frame_end = 1, 3
+scene.netrender.mode = os.environ["MODE"]
+bpy.ops.render.render(animation=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("mode", "line"), [("MASTER", "listens on http"), ("SLAVE", "works for")])
+def test_the_engine_serves_until_a_signal(run, mode, line, number):
+    pictures = run.folder / "pictures"
+    run.environ.update(PICTURES=f"{pictures}/####", MODE=mode)
+    process, log = run.serve(SERVE, until=line)
+    process.send_signal(number)
+    assert process.wait(3) == 0, log.read_text()
+    assert "stopped" in log.read_text()
+    assert not pictures.exists()
+
+
+@pytest.mark.parametrize(
+    ("mode", "fail", "code", "words"),
+    [("MASTER", "1", 1, "did not start: Port 8000 is taken"), ("CLIENT", "", 2, "is set to Client")],
+)
+def test_an_engine_that_cannot_serve_says_why_and_writes_nothing(run, mode, fail, code, words):
+    pictures = run.folder / "pictures"
+    run.environ.update(PICTURES=f"{pictures}/####", MODE=mode, STUB_FAIL=fail)
+    done = subprocess.run(
+        run.blender.command(run.script(SERVE)),
+        env=run.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert words in done.stderr
+    assert not pictures.exists()
