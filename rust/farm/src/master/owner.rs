@@ -147,11 +147,14 @@ fn replay(store: &mut dyn Store) -> Result<Farm, StoreError> {
     Ok(farm)
 }
 
+/// Gives an answer once it is known whether its events are durable; the slave whose poll nobody waited for any more.
+type HeldBack = Box<dyn FnOnce(Result<(), &MasterError>) -> Option<SlaveId> + Send>;
+
 /// A group of decisions on its way to the disk. Answers are held back until it is there.
 #[derive(Default)]
 struct Group {
     records: Vec<Record>,
-    answers: Vec<Box<dyn FnOnce(Result<(), &MasterError>) -> Option<SlaveId> + Send>>,
+    answers: Vec<HeldBack>,
 }
 
 impl Group {
@@ -331,7 +334,7 @@ impl Keeper {
             MasterError::from(error)
         });
         let unheard: Vec<SlaveId> =
-            group.answers.into_iter().filter_map(|answer| answer(outcome.as_ref().map(|()| ()))).collect();
+            group.answers.into_iter().filter_map(|answer| answer(outcome.as_ref().copied())).collect();
         for slave in unheard {
             tracing::debug!(%slave, "a poll was answered that nobody waits for any more; its next poll mends that");
         }

@@ -35,11 +35,14 @@ pub struct JobTree {
     pub paths: BTreeMap<String, String>,
 }
 
+/// A tree that is there, being made, or not begun.
+type TreeCell = Arc<OnceCell<Arc<JobTree>>>;
+
 /// Makes and keeps job trees.
 pub struct Assets {
     cache: BlobStore,
     jobs: PathBuf,
-    trees: Mutex<Vec<(JobId, Arc<OnceCell<Arc<JobTree>>>)>>,
+    trees: Mutex<Vec<(JobId, TreeCell)>>,
 }
 
 impl Assets {
@@ -82,7 +85,7 @@ impl Assets {
         self.trees.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn cell(&self, job: JobId) -> Arc<OnceCell<Arc<JobTree>>> {
+    fn cell(&self, job: JobId) -> TreeCell {
         let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
         let found = trees.iter().position(|(id, _)| *id == job).map(|at| trees.remove(at));
         // The latest last; those that drop out at the front are removed from disk.
