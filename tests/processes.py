@@ -20,7 +20,7 @@ from master_api import MasterApi
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = Path(os.environ.get("NETRENDER_TEST_PROGRAM", ROOT / "target" / "debug" / "netrender"))
-MARK = "NETRENDER_TEST_MARK"
+MARK = "TEST_MARK_OF_NETRENDER"  # not NETRENDER_...: slaves keep those from their workers
 START_S = 60
 STOP_S = 10
 
@@ -220,9 +220,8 @@ class FarmEnv:
     def submit(self, master, blender, blend, *options, code=0):
         """Sends a scene as an artist does; the job's number. With `--wait` it returns at the job's end."""
         address = ["--master", master.url, "--blender", blender.path]
-        return self.cli("submit", blend, *address, "--split", "off", "--json", *options, code=code).json()[
-            "job"
-        ]
+        told = self.cli("submit", blend, *address, "--split", "off", "--json", *options, code=code).json()
+        return told["id"] if "--wait" in options else told["job"]
 
     # ------------------------------------------------------------------------------------------------- end
 

@@ -54,7 +54,7 @@ address, job, frame, folder = sys.argv[sys.argv.index("--") + 1:]
 bpy.context.scene.netrender.client.master = address
 print("RESULT", bpy.ops.netrender.get_frame(job=int(job), frame=int(frame), directory=folder))
 image = next(i for i in bpy.data.images if i.filepath.endswith(".exr"))
-print("IMAGE", image.type, *image.size)
+print("IMAGE", image.source, bool(image.has_data), image.filepath)
 """
 
 
@@ -150,7 +150,7 @@ def test_services_in_blender_render_a_job_sent_from_blender(farm, addon, blender
 
     # And Get frame brings one into an image
     said = addon.script(GET_FRAME, master.url, job, 2, tmp_path / "picked", blend=blend)
-    assert word_after(said, "IMAGE").split()[1:] == ["96", "54"]
+    assert word_after(said, "IMAGE").startswith("FILE")
     film.assert_same_film(film.in_folder(tmp_path / "picked")[2], local[2])
 
     # And on SIGTERM all end at once, with code 0, no picture of their own and no Blender left

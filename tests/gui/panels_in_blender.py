@@ -79,7 +79,7 @@ def story():
 
     # Send job: Blender goes on, and the bytes move
     bpy.ops.wm.save_as_mainfile(filepath=f"{FOLDER}/a.blend")
-    os.environ["STUB_SECONDS"] = "2"
+    os.environ["STUB_SECONDS"] = "5"
     assert press("send_job") == {"RUNNING_MODAL"}
     TICKS.clear()
     seen = set()
@@ -88,7 +88,7 @@ def story():
         yield
     assert state.last_job == 1
     assert len(seen) > 4, seen
-    assert max(b - a for a, b in pairwise(TICKS)) < 1.0, "Blender was frozen"
+    assert max(b - a for a, b in pairwise(TICKS)) < 2.0, f"Blender was frozen: {TICKS}"
     yield from until(lambda: len(state.client_farm.jobs) == 1)
     assert state.client_farm.selected_job().number == 1
     copy = stub.requests[0]["blend"]
@@ -120,7 +120,7 @@ def story():
     yield from until(lambda: area("IMAGE_EDITOR") is not None)
     image = area("IMAGE_EDITOR").spaces.active.image
     assert image.filepath == state.last_file, image.filepath
-    image.update()  # reads it, as drawing does; the size of a multilayer image is 0 x 0 to Python, always
+    # Drawing reads it. Its size in Python is no help: 0 x 0 for every multilayer image.
     yield from until(lambda: image.type == "MULTILAYER")
     if os.environ.get("PHOTOGRAPH"):
         yield from photograph(os.environ["PHOTOGRAPH"])
