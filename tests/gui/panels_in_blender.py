@@ -88,7 +88,7 @@ def story():
         yield
     assert state.last_job == 1
     assert len(seen) > 4, seen
-    assert max(b - a for a, b in pairwise(TICKS)) < 2.0, f"Blender was frozen: {TICKS}"
+    assert max(b - a for a, b in pairwise(TICKS)) < 4.0, f"Blender was frozen: {TICKS}"
     yield from until(lambda: len(state.client_farm.jobs) == 1)
     assert state.client_farm.selected_job().number == 1
     copy = stub.requests[0]["blend"]

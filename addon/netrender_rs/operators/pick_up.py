@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring finished frames back into Blender."""
 
+import functools
 import os
 
 import bpy
@@ -48,7 +49,7 @@ class NETRENDER_OT_get_frame(Waiting, bpy.types.Operator):
         session.transfers.append(transfer)
         return transfer
 
-    def finish(self, context, work):
+    def finish(self, _context, work):
         files = work.snapshot["files"]
         if not files:
             raise ValueError("This frame is not finished yet")
@@ -56,20 +57,26 @@ class NETRENDER_OT_get_frame(Waiting, bpy.types.Operator):
         image.reload()  # a frame that was rendered again lies at the same place
         session.remember_file(files[0])
         if not bpy.app.background:
-            show(context, image)
+            # Later: a window that opens while a modal operator handles its event makes Blender free the operator.
+            bpy.app.timers.register(functools.partial(show, image.name), first_interval=0.0)
         self.report({"INFO"}, f"Frame picked up: {os.path.basename(files[0])}")
 
 
-def show(context, image):
+def show(name):
     """In an Image Editor that is there, else in a new window, as Blender does with its own renders."""
-    for window in context.window_manager.windows:
+    image = bpy.data.images.get(name)
+    if image is None:  # another file was opened meanwhile
+        return
+    windows = bpy.context.window_manager.windows
+    for window in windows:
         for area in window.screen.areas:
             if area.ui_type == "IMAGE_EDITOR":
                 area.spaces.active.image = image
                 area.tag_redraw()
                 return
-    bpy.ops.wm.window_new()
-    area = context.window_manager.windows[-1].screen.areas[0]
+    with bpy.context.temp_override(window=windows[0], area=windows[0].screen.areas[0]):
+        bpy.ops.wm.window_new()
+    area = windows[-1].screen.areas[0]
     area.ui_type = "IMAGE_EDITOR"
     area.spaces.active.image = image
 

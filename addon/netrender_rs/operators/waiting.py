@@ -76,7 +76,9 @@ class Waiting(NeedsNative):
 
     def cancel(self, context):
         """Blender calls this when a file is opened meanwhile: the work goes on, the session looks after it."""
-        context.window_manager.event_timer_remove(self._timer)
+        if self._timer is not None:  # removing a timer twice crashes Blender
+            context.window_manager.event_timer_remove(self._timer)
+            self._timer = None
         session.redraw()
 
     def conclude(self, context, work):

@@ -188,6 +188,13 @@ fn submit(farm: &Farm, spec: Box<JobSpec>) -> Result<Decision, Refusal> {
     if spec.name.trim().is_empty() || spec.name.chars().count() > 200 {
         return bad("a job's name has 1 to 200 characters");
     }
+    let too_long = |text: &str| text.chars().count() > 200;
+    if too_long(&spec.category) || too_long(&spec.engine) || spec.scene.as_deref().is_some_and(too_long) {
+        return bad("a category, an engine and a scene have at most 200 characters each");
+    }
+    if spec.tags.len() > 100 || spec.tags.iter().any(|tag| too_long(tag)) {
+        return bad("a job has at most 100 tags of at most 200 characters each");
+    }
     if !(1..=10_000).contains(&spec.chunk) {
         return bad("the chunk size is 1 to 10000 frames");
     }
