@@ -126,6 +126,10 @@ def turn():
         bpy.ops.wm.quit_blender()
     except Exception:
         traceback.print_exc()
+        from netrender_rs import session
+
+        for service in (session.master, session.slave):
+            print(service.kind, service.error, service.read())
         sys.stdout.flush()
         os._exit(1)
 

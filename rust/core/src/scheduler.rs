@@ -230,8 +230,10 @@ fn poll(farm: &Farm, now: Timestamp, id: SlaveId, held: Vec<HeldLease>, want: Wa
             Some(_) => (vec![], frames.clone()),
             None => frames.iter().partition(|frame| {
                 let open = |job: &&Job| matches!(job.state, JobState::Active | JobState::Paused);
+                // A frame it failed is not taken back: that poll was sent before the failure was known.
+                let free = |job: &Job| job.waiting.contains(frame) && !job.tasks[frame].failed_by(id);
                 lease_id.0 <= farm.last_lease
-                    && farm.jobs.get(&job).filter(open).is_some_and(|job| job.waiting.contains(frame))
+                    && farm.jobs.get(&job).filter(open).is_some_and(free)
                     && adopted.insert((job, **frame))
             }),
         };

@@ -85,7 +85,7 @@ pub struct HeldLease {
 }
 
 /// `POST /api/v1/slaves/{id}/poll`: held open until there is something to say.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PollRequest {
     /// Everything in the slave's hands.
     pub held: Vec<HeldLease>,

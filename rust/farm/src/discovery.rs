@@ -43,6 +43,9 @@ pub struct Beacon {
     pub port: u16,
     /// The product's version.
     pub version: String,
+    /// The address its HTTP listens on, when that is not all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<IpAddr>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -71,12 +74,13 @@ pub struct Found {
 }
 
 impl Beacon {
-    /// The beacon of this master.
-    pub fn new(info: &MasterInfo, port: u16) -> Self {
+    /// The beacon of the master that listens there.
+    pub fn new(info: &MasterInfo, listening: SocketAddr) -> Self {
         // A packet has room for a name, not for a novel.
         let name = info.name.chars().take(100).collect();
         let (id, version) = (info.farm.clone(), info.version.clone());
-        Self { service: "netrender".into(), protocol: info.protocol, id, name, port, version }
+        let host = Some(listening.ip()).filter(|ip| !ip.is_unspecified());
+        Self { service: "netrender".into(), protocol: info.protocol, id, name, port: listening.port(), version, host }
     }
 
     fn parse(packet: &[u8]) -> Option<Self> {
@@ -125,7 +129,8 @@ async fn answer_and_announce(socket: &UdpSocket, packet: &[u8], listening: IpAdd
             received = socket.recv_from(&mut buffer) => match received {
                 Ok((length, from)) => {
                     let probe = serde_json::from_slice::<Probe>(&buffer[..length]);
-                    if probe.is_ok_and(|probe| probe.service == "netrender") {
+                    let reachable = from.ip().is_loopback() || !listening.is_loopback();
+                    if reachable && probe.is_ok_and(|probe| probe.service == "netrender") {
                         let _ = socket.send_to(packet, from).await;
                     }
                 }
@@ -175,9 +180,9 @@ async fn look(wait: Duration, first_is_enough: bool) -> io::Result<Vec<Found>> {
 }
 
 fn heard(beacon: Beacon, from: SocketAddr) -> Found {
-    let Beacon { protocol, id, name, port, version, .. } = beacon;
-    let host = from.ip().to_string();
-    Found { id, name, url: format!("http://{host}:{port}"), host, port, protocol, version }
+    let Beacon { protocol, id, name, port, version, host, service: _ } = beacon;
+    let address = SocketAddr::new(host.unwrap_or(from.ip()), port);
+    Found { id, name, url: format!("http://{address}"), host: address.ip().to_string(), port, protocol, version }
 }
 
 fn shared_socket(port: u16) -> io::Result<UdpSocket> {

@@ -74,6 +74,17 @@ fn a_lost_slave_that_returns_gets_its_unfinished_frames_back() {
 }
 
 #[test]
+fn a_poll_from_before_a_failure_does_not_take_the_frame_back() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1"));
+    let slave = env.register("a");
+    let held = env.lease(slave).unwrap();
+    env.fail(slave, held.lease, job, Frame(1));
+    assert_eq!(env.poll(slave, vec![held.clone()], Want::Now).drop, [held]);
+    assert!(env.lease(slave).is_some(), "its second attempt is a lease of its own");
+}
+
+#[test]
 fn a_grant_that_never_arrived_is_given_again_at_the_next_poll() {
     let mut env = Env::new();
     let job = env.submit(spec("1"));

@@ -114,15 +114,15 @@ pub async fn discover(seconds: f64, json: bool) -> Result<(), Stop> {
         .map_err(|error| Stop::Failed(format!("can't look for masters: {error}")))?;
     if json {
         print_json(&found)?;
-    } else {
+    } else if !found.is_empty() {
         table(
             ["Name", "Address", "Version"],
             found.iter().map(|one| [one.name.clone(), one.url.clone(), one.version.clone()]),
         );
     }
-    if found.is_empty() {
-        let message = "no master was heard on this network".to_owned();
-        return if json { Err(Stop::NoMaster(String::new())) } else { Err(Stop::NoMaster(message)) };
+    match (found.is_empty(), json) {
+        (false, _) => Ok(()),
+        (true, true) => Err(Stop::Said(3)),
+        (true, false) => Err(Stop::NoMaster("no master was heard on this network".into())),
     }
-    Ok(())
 }

@@ -22,6 +22,8 @@ enum Stop {
     Usage(String),
     /// Exit code 3.
     NoMaster(String),
+    /// Everything is said already; the exit code remains.
+    Said(i32),
 }
 
 impl Stop {
@@ -30,6 +32,7 @@ impl Stop {
             Self::Failed(message) => (1, "failed", message),
             Self::Usage(message) => (2, "usage", message),
             Self::NoMaster(message) => (3, "no_master", message),
+            Self::Said(exit_code) => (*exit_code, "", ""),
         }
     }
 }
@@ -109,6 +112,9 @@ async fn perform(arguments: Arguments) -> Result<(), Stop> {
 
 fn end(stop: &Stop, json: bool) -> i32 {
     let (exit_code, code, message) = stop.parts();
+    if message.is_empty() {
+        return exit_code;
+    }
     if json {
         println!("{}", serde_json::json!({ "error": { "code": code, "message": message } }));
     } else {

@@ -36,7 +36,7 @@ pub async fn submit(arguments: SubmitArguments, address: &str, json: bool) -> Re
     }
     let api = connect(address).await?;
     let blender = Blender::choose(arguments.blender.as_deref());
-    let scene = describe(&blender, &arguments.file, arguments.scene.as_deref()).await?;
+    let scene = describe(&blender, &arguments.file, arguments.scene.as_deref()).await.map_err(not_a_scene)?;
     let request = request(&arguments, scene)?;
     let transfer = Transfer::default();
     let job = {
@@ -60,7 +60,10 @@ pub async fn submit(arguments: SubmitArguments, address: &str, json: bool) -> Re
     }
     let detail = wait(&api, job, arguments.output.as_deref()).await?;
     if json {
-        print_json(&detail)?;
+        // The same key as without --wait, and everything else there is to know.
+        let mut all = serde_json::to_value(&detail).map_err(|error| Stop::Failed(error.to_string()))?;
+        all["job"] = serde_json::json!(job);
+        print_json(&all)?;
     }
     match detail.job.state {
         JobState::Finished => {
@@ -69,8 +72,17 @@ pub async fn submit(arguments: SubmitArguments, address: &str, json: bool) -> Re
             }
             Ok(())
         }
+        _ if json => Err(Stop::Said(1)),
         JobState::Canceled => Err(Stop::Failed(format!("job {job} was canceled"))),
         _ => Err(Stop::Failed(first_error(&detail))),
+    }
+}
+
+/// A file that is no scene is a slip at the keyboard, not a job that failed.
+fn not_a_scene(error: ClientError) -> Stop {
+    match error {
+        ClientError::File { .. } => Stop::Usage(error.to_string()),
+        error => error.into(),
     }
 }
 

@@ -134,7 +134,7 @@ impl Master {
         let mut tasks = vec![tokio::spawn(serve(listener, http::router(app), stopped.clone()))];
         tasks.push(tokio::spawn(tick(owner.clone(), options.slave_timeout)));
         if options.broadcast {
-            let beacon = discovery::Beacon::new(&info, address.port());
+            let beacon = discovery::Beacon::new(&info, address);
             tasks.push(tokio::spawn(discovery::announce(beacon, address.ip())));
         }
         tracing::info!(farm = %info.name, %address, data = %options.data.display(), "master started");

@@ -94,11 +94,11 @@ async fn polls(shared: &Shared, link: &Link) {
     loop {
         changed.borrow_and_update();
         let request = shared.look(|hands| hands.poll());
-        // A poll that asks for what we no longer want, or not for what we do, is given up for a new one. If a grant
-        // was on its way, the master sees that we do not hold it and takes it back.
-        let other_want = async {
+        // A poll that no longer says what we hold and want is given up for a new one. If a grant was on its way, the
+        // master sees that we do not hold it and takes it back.
+        let outdated = async {
             while changed.changed().await.is_ok() {
-                if shared.look(|hands| hands.want()) != request.want {
+                if shared.look(|hands| hands.poll()) != request {
                     return;
                 }
             }
@@ -106,7 +106,7 @@ async fn polls(shared: &Shared, link: &Link) {
         };
         let reply = tokio::select! {
             reply = link.api.poll(link.slave, &request) => reply,
-            () = other_want => continue,
+            () = outdated => continue,
         };
         match reply {
             Ok(reply) => {

@@ -87,7 +87,11 @@ impl Hands {
 
     /// What the master is told.
     pub fn poll(&self) -> PollRequest {
-        let frames = |held: &Held| held.pending.iter().chain(&held.todo).copied().collect();
+        // Sorted: a frame that begins to render is no news.
+        let frames = |held: &Held| {
+            let all: BTreeSet<Frame> = held.pending.iter().chain(&held.todo).copied().collect();
+            all.into_iter().collect()
+        };
         let held = self.held.iter().map(|held| HeldLease {
             lease: held.grant.lease,
             job: held.grant.job,
