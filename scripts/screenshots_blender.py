@@ -54,7 +54,7 @@ def photograph(name):
     shot = f"{WORK}/root.png"
     subprocess.run(["import", "-window", "root", "-crop", crop, "+repage", shot], check=True)
     grey = ["-bordercolor", "#303030", "-border"]
-    frame = ["-gravity", "South", "-chop", "0x8", *grey, "1", "-trim", "+repage", *grey, "12"]
+    frame = ["-gravity", "SouthEast", "-chop", "6x8", *grey, "1", "-trim", "+repage", *grey, "12"]
     subprocess.run(["convert", shot, *frame, "-strip", path], check=True)
     print(f"screenshots: {path}", flush=True)
 
@@ -77,9 +77,7 @@ def make_scene():
     scene.netrender.job.engine = "CYCLES"
     scene.netrender.master.name = "Studio"
     scene.netrender.master.port = int(os.environ.get("NETRENDER_SCREENSHOT_PORT", "8123"))
-    scene.netrender.master.folder = f"{WORK}/master"
     scene.netrender.master.broadcast = False
-    scene.netrender.slave.folder = f"{WORK}/slave"
     scene.netrender.slave.name = "node-01"
     scene.netrender.slave.master = scene.netrender.client.master = f"127.0.0.1:{scene.netrender.master.port}"
     bpy.ops.wm.save_as_mainfile(filepath=f"{WORK}/shot_042.blend")

@@ -230,15 +230,16 @@ def draw_slave(layout, context):
 
 
 def slave_words(snapshot):
-    if snapshot["message"]:
-        return snapshot["message"]
+    master = snapshot["master"]
+    if snapshot["state"] == "idle":
+        return iface_("Connected to {}, waiting for work").format(master)
+    if snapshot["state"] == "rendering":
+        return iface_("Rendering for {}").format(master)
     words = {
         "looking": iface_("Looking for a master"),
-        "idle": iface_("Waiting for work from {}").format(snapshot["master"]),
-        "rendering": iface_("Rendering for {}").format(snapshot["master"]),
-        "reconnecting": iface_("Connection to {} lost, trying again").format(snapshot["master"]),
+        "reconnecting": iface_("Connection to {} lost, trying again").format(master),
     }
-    return words.get(snapshot["state"], snapshot["state"].capitalize())
+    return snapshot["message"] or words.get(snapshot["state"], snapshot["state"].capitalize())
 
 
 class SettingsPanel(RenderPanel):

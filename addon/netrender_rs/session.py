@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import threading
 import time
+import traceback
 
 import bpy
 
@@ -288,7 +289,12 @@ def pickup_folder(job):
 def tick():
     """The one timer. Returns the seconds until its next turn."""
     began = time.perf_counter()
-    busy = read_all()
+    try:
+        busy = read_all()
+    except Exception as error:  # a timer that raises is never called again
+        say(f"{type(error).__name__}: {error}. Please report this")
+        traceback.print_exc()
+        busy = False
     spent = time.perf_counter() - began
     return max(INTERVAL_S if busy else IDLE_INTERVAL_S, spent / SHARE_OF_TIME)
 

@@ -219,7 +219,9 @@ def write_job(row, job):
 def write_slave(row, slave):
     row.name = slave["name"]
     row.engines = ", ".join(ENGINE_WORDS.get(engine, engine) for engine in slave["engines"])
-    for key in ("state", "status", "blender", "progress", "job", "frame", "threads"):
+    version = slave["blender"] or ""
+    row.blender = version if isinstance(version, str) else ".".join(map(str, version))
+    for key in ("state", "status", "progress", "job", "frame", "threads"):
         setattr(row, key, slave[key] or type(getattr(row, key))())
 
 
