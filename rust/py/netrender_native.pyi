@@ -112,7 +112,7 @@ class Client:
         job: {"id", "name", "category", "priority", "state": "active"|"paused"|"finished"|"failed"|"canceled",
         "status": "Queued"|"Rendering"|"Paused"|"Finished"|"Failed"|"Canceled", "frames": "1-10", "total", "done",
         "failed", "rendering", "why": str, "created_ms"}
-        slave: {"id", "name", "state": "ready"|"lost"|"gone", "status": str, "blender": "3.4.1", "job", "frame",
+        slave: {"id", "name", "state": "ready"|"lost"|"gone", "status": str, "blender": [3, 4, 1], "job", "frame",
         "progress", "threads", "engines": [str]}"""
 
     def submit(self, request: dict[str, Any]) -> Transfer:
