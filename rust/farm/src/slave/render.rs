@@ -40,6 +40,7 @@ pub struct Stage {
     /// A scene that could not be loaded fails all frames of the lease without being tried again.
     unloadable: Option<(netrender_core::ids::LeaseId, Failed)>,
     pending: Arc<Semaphore>,
+    /// Waiting for the next lease counts into the gap: it is time the machine did not render.
     last_end: Option<Instant>,
 }
 
@@ -111,7 +112,6 @@ impl Stage {
             if let Some(task) = task {
                 return task;
             }
-            self.last_end = None;
             self.shared.snapshot.send_if_modified(|shown| {
                 let was_busy = shown.frame.is_some();
                 (shown.job, shown.frame) = (None, None);
