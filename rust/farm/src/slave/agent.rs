@@ -1,162 +1,137 @@
-//! The slave's side of the talk with its master: find it, register, keep one long poll open, give signs of life.
+//! The slave's side of the conversation with the master: finding it, registering, the one long-poll, signs of life, and
+//! coming back after the line broke. What is rendered meanwhile is none of its business: rendering goes on without a master.
 
-use super::{Finder, SlaveStatus, shared::Link, shared::Shared};
+use super::{Finder, Link, Shared, SlaveStatus, backoff::Backoff};
 use crate::api::{Api, ApiError};
 use netrender_core::{
     slave::SlaveInfo,
-    wire::{Heartbeat, PROTOCOL, RegisterRequest},
+    wire::{Heartbeat, PROTOCOL, PollRequest, Progress, RegisterRequest},
 };
-use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-const PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Signs of life are at least this far apart, however fast frames are.
+const BEAT_AT_MOST: Duration = Duration::from_secs(1);
 
-/// Who we are, for the master.
-pub struct Identity {
-    /// How we are known again.
-    pub key: String,
-    /// As shown in lists.
-    pub name: String,
-    /// What we can do.
-    pub info: SlaveInfo,
-}
-
-/// Pauses that grow, with some chance in them: slaves must not come back all at once.
-struct Backoff(Duration);
-
-impl Backoff {
-    async fn pause(&mut self) {
-        let mut chance = [0u8; 1];
-        let _ = getrandom::fill(&mut chance);
-        tokio::time::sleep(self.0.mul_f64(0.75 + 0.5 * f64::from(chance[0]) / 255.0)).await;
-        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
+/// Registers and polls, for ever.
+pub async fn run(shared: Arc<Shared>, info: SlaveInfo, finder: Arc<dyn Finder>) {
+    let mut backoff = Backoff::new();
+    loop {
+        // Whenever the line broke the slave registers anew: behind the address may be another farm by now.
+        let why = match join(&shared, &info, &*finder).await {
+            Ok(link) => match serve(&shared, &link, &mut backoff).await {
+                Ok(never) => match never {},
+                Err(error) => error.to_string(),
+            },
+            Err(why) => why,
+        };
+        away(&shared, why);
+        backoff.wait().await;
     }
 }
 
-/// Serves one master after another, for ever.
-pub async fn run(shared: Arc<Shared>, identity: Identity, address: Option<String>, finder: Arc<dyn Finder>) {
-    let mut farm: Option<String> = None;
-    let mut backoff = Backoff(PAUSE);
-    loop {
-        match register(&shared, &identity, address.as_deref(), &finder).await {
-            Ok(link) => {
-                backoff = Backoff(PAUSE);
-                if farm.as_ref().is_some_and(|known| *known != link.farm) {
-                    tracing::warn!("this is another farm: what was leased by the old one is dropped");
-                    shared.new_farm();
-                }
-                farm = Some(link.farm.clone());
-                tracing::info!(master = %link.api.url(), slave = %link.slave, "registered");
-                shared.show(|seen| seen.master = link.api.url());
-                shared.link.send_replace(Some(link.clone()));
-                tokio::select! {
-                    () = polls(&shared, &link) => {}
-                    () = heartbeats(&shared, &link) => {}
-                }
-            }
-            Err(why) => {
-                let status = if farm.is_some() { SlaveStatus::Reconnecting } else { SlaveStatus::Looking };
-                shared.show_status(status, why);
-                backoff.pause().await;
-            }
+async fn join(shared: &Arc<Shared>, info: &SlaveInfo, finder: &dyn Finder) -> Result<Link, String> {
+    let address = match &shared.options.master {
+        Some(address) => address.clone(),
+        None => finder.find().await.ok_or("no master was found on this network")?,
+    };
+    let words = |error: ApiError| error.to_string();
+    let api = Api::new(&address).map_err(words)?;
+    api.info().await.map_err(words)?;
+    let (key, name) = (shared.folder.key.clone(), shared.name.clone());
+    let request = RegisterRequest { protocol: PROTOCOL, key, name, info: info.clone() };
+    let reply = api.register(&request).await.map_err(words)?;
+    let link = Link { api, slave: reply.slave, farm: reply.farm.into(), heartbeat_s: reply.heartbeat_s };
+    let other_farm = shared.link.borrow().as_ref().is_some_and(|old| old.farm != link.farm);
+    if other_farm {
+        tracing::warn!(target: "netrender::slave", farm = %link.farm, "another farm: everything held is dropped");
+        shared.desk.send_modify(super::desk::Desk::clear);
+    }
+    tracing::info!(target: "netrender::slave", master = %link.api.url(), slave = %link.slave, "registered");
+    shared.link.send_replace(Some(link.clone()));
+    shared.snapshot.send_modify(|shown| {
+        shown.master = link.api.url();
+        shown.error = None;
+        if shown.frame.is_some() {
+            shown.state = SlaveStatus::Rendering;
+        } else {
+            shown.state = SlaveStatus::Idle;
+            shown.message = "waits for work".into();
         }
-    }
+    });
+    Ok(link)
 }
 
-async fn register(
-    shared: &Shared,
-    identity: &Identity,
-    address: Option<&str>,
-    finder: &Arc<dyn Finder>,
-) -> Result<Link, String> {
-    let address = match address {
-        Some(address) => address.to_owned(),
-        None => finder.find().await.ok_or("looking for a master on this network")?,
-    };
-    let api = Api::new(&address).map_err(|error| error.to_string())?;
-    api.info().await.map_err(|error| error.to_string())?;
-    let request = RegisterRequest {
-        protocol: PROTOCOL,
-        key: identity.key.clone(),
-        name: identity.name.clone(),
-        info: identity.info.clone(),
-    };
-    let reply = api.register(&request).await.map_err(|error| error.to_string())?;
-    shared.show_status(SlaveStatus::Idle, "Connected");
-    Ok(Link { api, slave: reply.slave, farm: reply.farm, heartbeat_s: reply.heartbeat_s.clamp(0.5, 60.0) })
+fn away(shared: &Shared, why: String) {
+    tracing::warn!(target: "netrender::slave", %why, "no line to the master; trying again");
+    shared.snapshot.send_modify(|shown| {
+        let joined_once = !shown.master.is_empty();
+        shown.state = if joined_once { SlaveStatus::Reconnecting } else { SlaveStatus::Looking };
+        shown.message = format!("{why}; trying again");
+        shown.error = Some(why);
+    });
 }
 
-/// Ends when the master no longer knows us.
-async fn polls(shared: &Shared, link: &Link) {
-    let mut changed = shared.changed.subscribe();
-    let mut backoff = Backoff(PAUSE);
+/// Keeps one poll open until the line breaks.
+async fn serve(shared: &Arc<Shared>, link: &Link, backoff: &mut Backoff) -> Result<Infallible, ApiError> {
+    let mut desk = shared.desk.subscribe();
     loop {
-        changed.borrow_and_update();
-        let request = shared.look(|hands| hands.poll());
-        // A poll that no longer says what we hold and want is given up for a new one. If a grant was on its way, the
-        // master sees that we do not hold it and takes it back.
-        let outdated = async {
-            while changed.changed().await.is_ok() {
-                if shared.look(|hands| hands.poll()) != request {
-                    return;
-                }
-            }
-            std::future::pending().await
+        let (request, mark) = {
+            let desk = desk.borrow_and_update();
+            (PollRequest { held: desk.held(), want: desk.want() }, desk.poll_mark())
         };
         let reply = tokio::select! {
-            reply = link.api.poll(link.slave, &request) => reply,
-            () = outdated => continue,
+            biased;
+            reply = link.api.poll(link.slave, &request) => reply?,
+            // A grant that is on its way now is lost with the request; the next poll's `held` tells the master so.
+            _ = desk.wait_for(|desk| desk.poll_mark() != mark) => continue,
         };
-        match reply {
-            Ok(reply) => {
-                backoff = Backoff(PAUSE);
-                shared.show_status(SlaveStatus::Idle, "Connected");
-                for gone in &reply.drop {
-                    shared.dropped(gone);
-                }
-                if let Some(grant) = reply.grant {
-                    shared.granted(*grant);
-                }
-            }
-            Err(error) if error.is_code("unknown_slave") => return,
-            // Whoever answers now at this address may be another farm, or no master at all.
-            Err(error @ (ApiError::Unreachable { .. } | ApiError::NotAMaster { .. })) => {
-                shared.show_status(SlaveStatus::Reconnecting, error.to_string());
-                backoff.pause().await;
-                match link.api.info().await {
-                    Ok(info) if info.farm == link.farm => {}
-                    Ok(_) => return,
-                    Err(_) => {}
-                }
-            }
-            Err(error) => {
-                shared.show_status(SlaveStatus::Reconnecting, error.to_string());
-                backoff.pause().await;
-            }
+        *backoff = Backoff::new();
+        if !reply.drop.is_empty() {
+            tracing::info!(target: "netrender::slave", dropped = ?reply.drop, "to be dropped");
         }
+        if let Some(grant) = &reply.grant {
+            let (lease, job, frames) = (grant.lease, grant.job, grant.frames.len());
+            tracing::info!(target: "netrender::slave", %lease, %job, frames, "lease granted");
+            // Begun at once: the files come while the frames before are rendered.
+            let key = super::desk::JobKey { farm: Arc::clone(&link.farm), job };
+            drop(shared.assets.prepare(shared, &key, &grant.spec));
+        }
+        shared.desk.send_if_modified(|desk| {
+            let changed = !reply.is_empty();
+            desk.drop_frames(&reply.drop);
+            if let Some(grant) = reply.grant {
+                desk.grant(&link.farm, *grant);
+            }
+            changed
+        });
     }
 }
 
-/// Signs of life, and what renders as soon as it changes (at most once a second).
-async fn heartbeats(shared: &Shared, link: &Link) {
-    let mut progress = shared.progress.subscribe();
-    let every = Duration::from_secs_f64(link.heartbeat_s);
-    let mut last = Instant::now();
+/// Signs of life: in the master's rhythm, and as soon as a frame begins.
+pub async fn beat(shared: Arc<Shared>) {
+    let mut shown = shared.snapshot.subscribe();
+    let mut link = shared.link.subscribe();
     loop {
-        let now = progress.borrow_and_update().clone();
-        // Lost ones do no harm: the next poll or heartbeat is as good.
-        let _ = link.api.heartbeat(link.slave, &Heartbeat { now }).await;
-        let _ = tokio::time::timeout_at(last + every, progress.changed()).await;
-        tokio::time::sleep_until(last + Duration::from_secs(1)).await;
-        last = Instant::now();
-    }
-}
-
-/// Says goodbye, so that our frames go back at once.
-pub async fn leave(shared: &Shared) {
-    let link = shared.link.borrow().clone();
-    if let Some(link) = link {
-        let _ = tokio::time::timeout(Duration::from_secs(1), link.api.leave(link.slave)).await;
+        let Ok(here) = link.wait_for(Option::is_some).await.map(|link| link.clone()) else { return };
+        let Some(here) = here else { continue };
+        let (now, told) = {
+            let shown = shown.borrow_and_update();
+            let now = shown.job.zip(shown.frame).map(|(job, frame)| Progress {
+                job: netrender_core::ids::JobId(job),
+                frame: netrender_core::ids::Frame(frame),
+                text: shown.progress.clone(),
+            });
+            (now, (shown.job, shown.frame))
+        };
+        if let Err(error) = here.api.heartbeat(here.slave, &Heartbeat { now }).await {
+            // The poll notices too, and does something about it.
+            tracing::debug!(target: "netrender::slave", %error, "heartbeat");
+        }
+        let rest = Duration::from_secs_f64(here.heartbeat_s.clamp(1.0, 60.0)).saturating_sub(BEAT_AT_MOST);
+        tokio::time::sleep(BEAT_AT_MOST).await;
+        let begun = shown.wait_for(|shown| shown.frame.is_some() && (shown.job, shown.frame) != told);
+        if let Ok(Err(_)) = tokio::time::timeout(rest, begun).await {
+            return;
+        }
     }
 }

@@ -1,307 +1,337 @@
-//! The slave's service: registers with a master, fetches a job's files, renders in warm Blenders, hands in.
-//!
-//! Three tasks: [`agent`] talks to the master, [`render`] renders, and each finished frame has one of its own
-//! ([`handin`]); between them stand the [`hands`]. Ahead of the renderer [`prefetch`] fetches the next job's files.
+//! The slave: an agent on a machine that takes frames from a master, renders them in a warm Blender and hands them in.
+//! Here: its options, its state as shown to people, how it starts and stops, and what its parts share. The parts:
+//! `agent` talks with the master, `desk` holds the leases, `assets` brings the files, `render` drives the `worker`,
+//! `handin` sends results.
 
 mod agent;
 mod assets;
+mod backoff;
+mod desk;
+mod folder;
 mod handin;
-mod hands;
 mod render;
-mod shared;
 mod worker;
 
-use crate::{blender::Blender, blobs::BlobError, machine_name, random_hex};
+use crate::api::{Api, ApiError};
 use assets::Assets;
-use netrender_core::slave::SlaveInfo;
+use desk::Desk;
+use folder::Folder;
+use futures_util::{FutureExt, future::BoxFuture};
+use netrender_core::{ids::SlaveId, slave::SlaveInfo};
 use serde::Serialize;
-use shared::Shared;
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
-    path::{Path, PathBuf},
-    pin::Pin,
-    sync::Arc,
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{sync::watch, task::JoinHandle};
-use worker::Worker;
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use worker::{Launch, StartError, Worker, protocol::Hello};
 
-/// The part of the add-on that runs in the slave's Blender; carried along, so that a plain `netrender slave` needs no
-/// add-on installed.
-const WORKER: &str = include_str!("../../../../addon/netrender_rs/worker.py");
-/// An orderly end within the time a service manager gives.
-const STOP_PATIENCE: Duration = Duration::from_secs(2);
+/// Decoded films in memory at the same time.
+const DECODING: usize = 2;
+/// How long a master may take to hear that the slave leaves.
+const LEAVE_WAIT: Duration = Duration::from_secs(1);
+/// How long the parts may take to end.
+const STOP_WAIT: Duration = Duration::from_millis(1800);
 
-/// Finds a master when no address is given.
-pub trait Finder: Send + Sync {
-    /// The address of a master that was heard; None when none was.
-    fn find(&self) -> Pin<Box<dyn Future<Output = Option<String>> + Send + '_>>;
-}
-
-/// How a slave is started.
+/// How a slave shall be.
 #[derive(Clone, Debug)]
 pub struct SlaveOptions {
-    /// The working folder; made if missing.
+    /// Its folder, for itself alone.
     pub data: PathBuf,
-    /// A Blender, or a Python with the `bpy` module.
+    /// A Blender, or a Python that has `bpy`.
     pub blender: PathBuf,
-    /// The master's address; None: the first one heard.
+    /// The master's address; None: whichever is found.
     pub master: Option<String>,
     /// As shown in lists; empty: the machine's name.
     pub name: String,
-    /// Threads a frame may use; 0: all.
+    /// To render with; 0: all.
     pub threads: u32,
-    /// Words that jobs may ask for.
+    /// Words jobs can ask for.
     pub tags: BTreeSet<String>,
-    /// Blender's output also to ours.
+    /// Whether what Blender prints is shown on standard error.
     pub console: bool,
 }
 
-/// Where the service stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// Finds a master on the network.
+pub trait Finder: Send + Sync {
+    /// The address of one, or None when none was found for now.
+    fn find(&self) -> BoxFuture<'_, Option<String>>;
+}
+
+/// What a slave is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SlaveStatus {
-    /// No master found yet.
+    /// Not there yet.
+    #[default]
+    Starting,
+    /// No master so far.
     Looking,
-    /// Waiting for work.
+    /// Waits for work.
     Idle,
-    /// At work.
+    /// A frame is on its way.
     Rendering,
-    /// The master is away; what renders goes on.
+    /// The master is away; what is held is rendered.
     Reconnecting,
-    /// Something broke that should not have.
+    /// Ended as asked.
+    Stopped,
+    /// Ended by a fault of its own.
     Failed,
 }
 
-/// A look at the slave.
-#[derive(Clone, Debug, Serialize)]
+/// A slave as shown to people.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SlaveSnapshot {
-    /// Where the service stands.
+    /// What it is doing.
     pub state: SlaveStatus,
-    /// In words.
+    /// The same in a sentence.
     pub message: String,
-    /// The master's address.
+    /// The master's address, once there was one.
     pub master: String,
-    /// As shown in lists.
+    /// Its name.
     pub name: String,
-    /// Its Blender's version.
+    /// Its Blender's version, for example `3.4.1`.
     pub blender: String,
-    /// What renders.
+    /// What it renders.
     pub job: Option<u32>,
-    /// What renders.
+    /// Which frame.
     pub frame: Option<i32>,
-    /// How far it is, in Blender's words.
+    /// How far, in Blender's words.
     pub progress: String,
     /// Frames handed in.
     pub rendered: u32,
-    /// Attempts that failed.
+    /// Frames failed.
     pub failed: u32,
-    /// The last thing that went wrong.
+    /// What went wrong last.
     pub error: Option<String>,
 }
 
-/// Why a slave could not start: what, where and what to do.
+/// Why a slave can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum SlaveError {
-    /// The working folder.
-    #[error("the working folder {} can't be used: {why}; choose another folder or mend its permissions", path.display())]
+    /// The folder can't be used.
+    #[error("the slave's data folder {} can't be used ({source}): choose one you may write to (--data)", path.display())]
     Folder {
         /// Which.
         path: PathBuf,
         /// The system's words.
-        why: String,
+        source: std::io::Error,
     },
-    /// Two slaves in one folder would delete each other's files.
-    #[error("another slave is working in {}; stop it first, or choose another working folder", .0.display())]
-    FolderInUse(PathBuf),
-    /// No Blender.
-    #[error("{0}")]
-    Blender(String),
+    /// Somebody has it.
+    #[error("the data folder {} is in use by another slave: stop that one or choose another folder (--data)", path.display())]
+    FolderInUse {
+        /// Which.
+        path: PathBuf,
+    },
+    /// No such program.
+    #[error(
+        "there is no Blender at {tried:?}: install Blender, or say where a Blender or a Python with the bpy module is (--blender)"
+    )]
+    NoBlender {
+        /// What was tried.
+        tried: String,
+    },
+    /// It is there and does not work.
+    #[error("Blender does not work: {0}\nStart it by hand to see why, or use another one (--blender)")]
+    BadBlender(String),
+    /// The address makes no sense.
+    #[error(transparent)]
+    Address(ApiError),
 }
 
-impl From<BlobError> for SlaveError {
-    fn from(error: BlobError) -> Self {
+impl From<StartError> for SlaveError {
+    fn from(error: StartError) -> Self {
         match error {
-            BlobError::Io { path, source } => Self::Folder { path, why: source.to_string() },
-            other => Self::Folder { path: PathBuf::new(), why: other.to_string() },
+            StartError::Spawn { program, source } if source.kind() == std::io::ErrorKind::NotFound => {
+                Self::NoBlender { tried: program }
+            }
+            other => Self::BadBlender(other.to_string()),
         }
     }
 }
 
-/// A running slave. Dropped, it stops without waiting; [`Slave::stop`] is better.
+/// The master that knows us.
+#[derive(Clone, Debug)]
+struct Link {
+    api: Api,
+    slave: SlaveId,
+    farm: Arc<str>,
+    heartbeat_s: f64,
+}
+
+/// What the parts share.
+struct Shared {
+    options: SlaveOptions,
+    name: String,
+    folder: Folder,
+    launch: Launch,
+    desk: watch::Sender<Desk>,
+    link: watch::Sender<Option<Link>>,
+    snapshot: watch::Sender<SlaveSnapshot>,
+    assets: Assets,
+    decoding: Semaphore,
+    stop: CancellationToken,
+    parts: Mutex<JoinSet<()>>,
+}
+
+impl Shared {
+    /// The line to this farm's master; None once the slave belongs to another farm or stops.
+    async fn link_to(&self, farm: &Arc<str>) -> Option<Link> {
+        let mut link = self.link.subscribe();
+        let known = self.stop.run_until_cancelled(link.wait_for(Option::is_some)).await?.ok()?.clone();
+        known.filter(|link| link.farm == *farm)
+    }
+
+    /// Runs a part of the slave. A panic in one is the end of the slave, and said aloud.
+    fn spawn(self: &Arc<Self>, part: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let shared = Arc::clone(self);
+        let guarded = async move {
+            if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
+                let words = panic.downcast_ref::<String>().map(String::as_str);
+                let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words");
+                shared.fail(&format!("a fault in netrender ({part}): {words}")).await;
+            }
+        };
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        // Ended parts are taken out, or a long life would collect them.
+        while parts.try_join_next().is_some() {}
+        parts.spawn(guarded);
+    }
+
+    async fn fail(&self, why: &str) {
+        tracing::error!(target: "netrender::slave", why, "the slave ends");
+        self.snapshot.send_modify(|shown| {
+            shown.state = SlaveStatus::Failed;
+            shown.message = why.to_owned();
+            shown.error = Some(why.to_owned());
+            (shown.job, shown.frame) = (None, None);
+        });
+        self.stop.cancel();
+        self.leave().await;
+    }
+
+    async fn leave(&self) {
+        let link = self.link.borrow().clone();
+        if let Some(link) = link {
+            match timeout(LEAVE_WAIT, link.api.leave(link.slave)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(target: "netrender::slave", %error, "the master was not told"),
+                Err(_) => tracing::warn!(target: "netrender::slave", "the master did not hear that the slave leaves"),
+            }
+        }
+    }
+}
+
+/// A running slave.
 pub struct Slave {
     shared: Arc<Shared>,
-    stop: watch::Sender<bool>,
-    render: Option<JoinHandle<()>>,
-    tasks: Vec<JoinHandle<()>>,
-    _lock: File,
 }
 
 impl Slave {
-    /// Opens the folder and starts a Blender to learn what it is; that Blender then waits for the first job.
+    /// Opens the folder, starts a Blender to see what it can do, and begins to look for work. Needs a runtime with
+    /// several threads.
+    ///
+    /// # Errors
+    /// When folder, Blender or address can't be used. That no master is there is no error: the slave looks on.
     pub async fn start(options: SlaveOptions, finder: Arc<dyn Finder>) -> Result<Self, SlaveError> {
-        let Folder { lock, key, script, spool, assets } = Folder::open(&options.data)?;
-        let blender = Blender::at(&options.blender);
-        let spare = Worker::start(&blender, &script, options.console)
-            .await
-            .map_err(|died| SlaveError::Blender(died.message()))?;
-        let name = if options.name.trim().is_empty() { machine_name() } else { options.name };
-        let info = describe(&spare, options.threads, options.tags);
-        let snapshot = SlaveSnapshot {
+        if let Some(address) = &options.master {
+            Api::new(address).map_err(SlaveError::Address)?;
+        }
+        let folder = Folder::open(&options.data)?;
+        let failed = |source| SlaveError::Folder { path: options.data.clone(), source };
+        let launch = Launch::new(&options.blender, &folder.worker(), options.console).map_err(failed)?;
+        let worker = Worker::start(&launch).await?;
+        let host = crate::machine_name();
+        let name = if options.name.trim().is_empty() { host.clone() } else { options.name.trim().to_owned() };
+        let info = describe(&options, host, &worker.hello);
+        let shown = SlaveSnapshot {
             state: SlaveStatus::Looking,
-            message: "Looking for a master".into(),
-            master: options.master.clone().unwrap_or_default(),
+            message: "looks for a master".into(),
             name: name.clone(),
             blender: info.blender.to_string(),
-            job: None,
-            frame: None,
-            progress: String::new(),
-            rendered: 0,
-            failed: 0,
-            error: None,
+            ..SlaveSnapshot::default()
         };
-        let how = (options.threads, options.console);
-        let shared = Arc::new(Shared::new(blender, script, spool, how, assets, snapshot));
-        let (stop, stopped) = watch::channel(false);
-        let identity = agent::Identity { key, name, info };
-        let render = watched(&shared, tokio::spawn(render::run(shared.clone(), spare, stopped)));
-        let agent = tokio::spawn(agent::run(shared.clone(), identity, options.master, finder));
-        let tasks = vec![watched(&shared, agent), tokio::spawn(prefetch(shared.clone()))];
-        Ok(Self { shared, stop, render: Some(render), tasks, _lock: lock })
+        let shared = Arc::new(Shared {
+            options,
+            name,
+            folder,
+            launch,
+            desk: watch::Sender::default(),
+            link: watch::Sender::default(),
+            snapshot: watch::Sender::new(shown),
+            assets: Assets::default(),
+            decoding: Semaphore::new(DECODING),
+            stop: CancellationToken::new(),
+            parts: Mutex::default(),
+        });
+        shared.spawn("rendering", render::Stage::new(Arc::clone(&shared), worker).run());
+        let (stop, talk) = (shared.stop.clone(), agent::run(Arc::clone(&shared), info, finder));
+        shared.spawn("agent", async move {
+            stop.run_until_cancelled(talk).await;
+        });
+        let (stop, beat) = (shared.stop.clone(), agent::beat(Arc::clone(&shared)));
+        shared.spawn("heartbeat", async move {
+            stop.run_until_cancelled(beat).await;
+        });
+        Ok(Self { shared })
     }
 
-    /// A look; never waits.
+    /// What it is doing now. Costs next to nothing.
     pub fn snapshot(&self) -> SlaveSnapshot {
-        self.shared.snapshot()
+        self.shared.snapshot.borrow().clone()
     }
 
-    /// Ends the service: its frames go back to the queue and no Blender is left.
-    pub async fn stop(mut self) {
-        self.stop.send_replace(true);
-        for task in &self.tasks {
-            task.abort();
+    /// Ends rendering, tells the master and leaves no Blender behind; takes at most about two seconds. What was rendered
+    /// and not handed in is lost.
+    pub async fn stop(self) {
+        let shared = &self.shared;
+        shared.stop.cancel();
+        let mut parts = std::mem::take(&mut *shared.parts.lock().unwrap_or_else(PoisonError::into_inner));
+        let ended = timeout(STOP_WAIT, async { while parts.join_next().await.is_some() {} });
+        let (ended, ()) = tokio::join!(ended, shared.leave());
+        if ended.is_err() {
+            tracing::warn!(target: "netrender::slave", "a part of the slave did not end in time");
         }
-        let ended = async {
-            if let Some(render) = self.render.take() {
-                let _ = render.await;
+        shared.folder.release();
+        shared.snapshot.send_modify(|shown| {
+            if shown.state != SlaveStatus::Failed {
+                shown.state = SlaveStatus::Stopped;
+                shown.message = "stopped".into();
             }
-        };
-        let _ = tokio::time::timeout(STOP_PATIENCE, async { tokio::join!(ended, agent::leave(&self.shared)) }).await;
+            (shown.job, shown.frame) = (None, None);
+        });
     }
 }
 
 impl Drop for Slave {
     fn drop(&mut self) {
-        self.stop.send_replace(true);
-        for task in &self.tasks {
-            task.abort();
-        }
+        // The parts end by themselves, and the workers with them.
+        self.shared.stop.cancel();
     }
 }
 
-/// A task that panics must not leave a slave that looks well.
-fn watched(shared: &Arc<Shared>, task: JoinHandle<()>) -> JoinHandle<()> {
-    let shared = shared.clone();
-    let abort = task.abort_handle();
-    let guard = AbortOnDrop(abort);
-    tokio::spawn(async move {
-        let _guard = guard;
-        if let Err(error) = task.await
-            && error.is_panic()
-        {
-            tracing::error!("the slave broke: {error}");
-            shared.show(|seen| {
-                seen.state = SlaveStatus::Failed;
-                seen.message = "The slave broke: stop it and start it again".into();
-                seen.error = Some(error.to_string());
-            });
-        }
-    })
-}
-
-struct AbortOnDrop(tokio::task::AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Fetches the files of every job in our hands while another one renders.
-async fn prefetch(shared: Arc<Shared>) {
-    let mut changed = shared.changed.subscribe();
-    loop {
-        changed.borrow_and_update();
-        for (job, manifest) in shared.look(|hands| hands.jobs()) {
-            let api = shared.master().await.api;
-            // What goes wrong is said when the frame is tried.
-            let _ = shared.assets.prepare(&api, job, manifest).await;
-        }
-        if changed.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-fn describe(worker: &Worker, threads: u32, tags: BTreeSet<String>) -> SlaveInfo {
-    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
-    let system = sysinfo::System::new_with_specifics(
-        sysinfo::RefreshKind::nothing().with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram()),
-    );
-    let hello = &worker.hello;
+/// What the master is told about this machine.
+fn describe(options: &SlaveOptions, host: String, hello: &Hello) -> SlaveInfo {
+    let memory = sysinfo::RefreshKind::nothing().with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram());
+    let all = std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1));
     SlaveInfo {
-        host: machine_name(),
+        host,
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         blender: hello.blender,
         build_hash: hello.build_hash.clone(),
-        build_options: hello.build_options.clone(),
-        engines: hello.engines.clone(),
+        build_options: hello.build_options.iter().cloned().collect(),
+        engines: hello.engines.iter().cloned().collect(),
         devices: hello.devices.clone(),
-        threads: if threads == 0 { cores } else { threads },
-        memory_bytes: system.map_or(0, |system| system.total_memory()),
-        tags,
-    }
-}
-
-/// A slave's working folder.
-struct Folder {
-    lock: File,
-    key: String,
-    script: PathBuf,
-    spool: PathBuf,
-    assets: Assets,
-}
-
-impl Folder {
-    fn open(data: &Path) -> Result<Self, SlaveError> {
-        let failed = |error: std::io::Error| SlaveError::Folder { path: data.to_owned(), why: error.to_string() };
-        // Blender has a working folder of its own: what it is told must be absolute.
-        let data = &std::path::absolute(data).map_err(failed)?;
-        fs::create_dir_all(data).map_err(failed)?;
-        let lock =
-            File::options().create(true).truncate(false).write(true).open(data.join("slave.lock")).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(SlaveError::FolderInUse(data.to_owned())),
-            Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
-        }
-        let key_file = data.join("slave.key");
-        let key = match fs::read_to_string(&key_file) {
-            Ok(key) if !key.trim().is_empty() => key.trim().to_owned(),
-            _ => {
-                let key = random_hex();
-                fs::write(&key_file, &key).map_err(failed)?;
-                key
-            }
-        };
-        let spool = data.join("spool");
-        match fs::remove_dir_all(&spool) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => fs::create_dir_all(&spool).map_err(failed)?,
-        }
-        let script = data.join("worker.py");
-        fs::write(&script, WORKER).map_err(failed)?;
-        Ok(Self { lock, key, script, spool, assets: Assets::open(data)? })
+        threads: if options.threads == 0 { all } else { options.threads },
+        memory_bytes: sysinfo::System::new_with_specifics(memory).map_or(0, |system| system.total_memory()),
+        tags: options.tags.clone(),
     }
 }

@@ -1,238 +1,257 @@
-//! The render loop: one frame after another in a warm Blender, one Blender per job.
+//! The rendering loop: frames in order, one warm worker per job, the next frame asked for as soon as the last is done.
+//! Everything that can wait (looking, sending, telling) is left to [`super::handin`].
 
 use super::{
-    SlaveStatus,
-    assets::JobTree,
-    handin::{self, Rendered},
-    shared::Shared,
-    worker::{Answer, Died, Worker, last_lines},
+    Shared, SlaveStatus,
+    assets::{JobTree, failure},
+    desk::{JobKey, Task},
+    handin::{self, Film, View},
+    worker::{
+        AskError, Worker, last_lines,
+        protocol::{Ask, Loaded, Rendered},
+    },
 };
-use netrender_core::{
-    ids::{Frame, JobId},
-    task::TaskError,
-    wire::{LeaseGrant, Progress},
-};
-use netrender_film::ViewTable;
-use serde_json::json;
+use netrender_core::task::TaskError;
 use std::{sync::Arc, time::Instant};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
-/// Films that wait to be handed in before rendering pauses: bounds disk and memory when the line is slow.
-const UNSENT: usize = 8;
+/// Films on disk that wait for their hand-in, the one being rendered included. Beyond that rendering pauses: a master
+/// away for a day must not fill the disk.
+const PENDING_FILMS: usize = 32;
+/// Longest progress text passed on.
+const PROGRESS_CHARS: usize = 120;
 
-/// A Blender with a job's scene in it.
-struct Loaded {
-    job: JobId,
+/// A frame that failed: why, and what Blender printed.
+type Failed = (TaskError, String);
+
+/// A worker with a job's scene in it.
+struct Current {
+    key: JobKey,
     worker: Worker,
-    view: Arc<ViewTable>,
+    view: Arc<View>,
 }
 
-enum Blenders {
-    /// Started, nothing in it yet.
-    Spare(Worker),
-    Loaded(Loaded),
-    None,
+/// The loop's own state.
+pub struct Stage {
+    shared: Arc<Shared>,
+    /// Started and with nothing loaded yet.
+    spare: Option<Worker>,
+    current: Option<Current>,
+    /// A scene that could not be loaded fails all frames of the lease without being tried again.
+    unloadable: Option<(netrender_core::ids::LeaseId, Failed)>,
+    pending: Arc<Semaphore>,
+    /// Waiting for the next lease counts into the gap: it is time the machine did not render.
+    last_end: Option<Instant>,
 }
 
-/// Why a frame did not come out.
-enum NoFrame {
-    /// Somebody took it back.
-    Interrupted,
-    /// It failed, with what Blender printed.
-    Failed(TaskError, String),
-}
+impl Stage {
+    /// `spare`: the worker the slave asked for what it can do.
+    pub fn new(shared: Arc<Shared>, spare: Worker) -> Self {
+        let pending = Arc::new(Semaphore::new(PENDING_FILMS));
+        Self { shared, spare: Some(spare), current: None, unloadable: None, pending, last_end: None }
+    }
 
-/// Renders until `stop`; then no Blender is left.
-pub async fn run(shared: Arc<Shared>, spare: Worker, mut stop: watch::Receiver<bool>) {
-    let mut blenders = Blenders::Spare(spare);
-    let unsent = Arc::new(Semaphore::new(UNSENT));
-    let mut changed = shared.changed.subscribe();
-    let mut last_end: Option<Instant> = None;
-    loop {
-        changed.borrow_and_update();
-        let next = shared.change(|hands| hands.next());
-        let Some((grant, frame)) = next else {
-            shared.progress.send_replace(None);
-            shared.show(|seen| {
-                (seen.job, seen.frame, seen.progress) = (None, None, String::new());
-                if seen.state == SlaveStatus::Rendering {
-                    seen.state = SlaveStatus::Idle;
-                }
-            });
-            // The change that `next` itself made must not wake us.
-            changed.borrow_and_update();
-            let waiting = async {
-                while shared.look(|hands| !hands.has_work()) {
-                    if changed.changed().await.is_err() {
-                        std::future::pending::<()>().await;
-                    }
-                }
-            };
-            tokio::select! {
-                () = waiting => continue,
-                _ = stop.wait_for(|stop| *stop) => break,
+    /// Renders until the slave stops; then no worker is left.
+    pub async fn run(mut self) {
+        let stop = self.shared.stop.clone();
+        while stop.run_until_cancelled(self.step()).await.is_some() {}
+        let workers = [self.spare.take(), self.current.take().map(|current| current.worker)];
+        futures_util::future::join_all(workers.into_iter().flatten().map(Worker::kill)).await;
+    }
+
+    async fn step(&mut self) {
+        let Ok(permit) = Arc::clone(&self.pending).acquire_owned().await else { return };
+        let task = self.next().await;
+        let (job, frame) = (task.key.job, task.frame);
+        self.shared.snapshot.send_modify(|shown| {
+            (shown.job, shown.frame) = (Some(job.0), Some(frame.0));
+            shown.progress.clear();
+            shown.message = format!("renders frame {frame} of job {job}");
+            if shown.state == SlaveStatus::Idle {
+                shown.state = SlaveStatus::Rendering;
             }
-        };
-        let mut interrupt = shared.interrupt.subscribe();
-        interrupt.borrow_and_update();
-        // A frame that was taken back between `next` and here is still found out.
+        });
+        let mut desk = self.shared.desk.subscribe();
         let outcome = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
-            _ = interrupt.changed() => Err(NoFrame::Interrupted),
-            outcome = one(&shared, &mut blenders, &grant, frame, last_end) => outcome,
+            outcome = self.render(&task) => Some(outcome),
+            _ = desk.wait_for(|desk| !desk.is_rendering(&task)) => None,
         };
-        last_end = Some(Instant::now());
-        shared.change(|hands| hands.rendered());
+        let shared = Arc::clone(&self.shared);
+        shared.desk.send_modify(|desk| desk.settle(&task));
         match outcome {
-            Ok(rendered) => {
-                let Ok(place) = unsent.clone().acquire_owned().await else { break };
-                let shared = shared.clone();
-                tokio::spawn(async move {
-                    handin::hand_in(&shared, rendered).await;
-                    drop(place);
-                });
-            }
-            Err(NoFrame::Interrupted) => {
-                tracing::info!(job = %grant.job, %frame, "taken back while it rendered");
-                end(std::mem::replace(&mut blenders, Blenders::None)).await;
-            }
-            Err(NoFrame::Failed(error, log)) => {
-                // Told in turn, not in the background: the master may give the frame elsewhere at once, and a scene
-                // that kills Blender must not spin.
-                tokio::select! {
-                    () = handin::fail(&shared, &grant, frame, error, log) => {}
-                    _ = stop.wait_for(|stop| *stop) => break,
+            Some(Ok(film)) => self.shared.spawn("hand-in", async move {
+                let stop = shared.stop.clone();
+                stop.run_until_cancelled(handin::film(shared, task, film, permit)).await;
+            }),
+            Some(Err((error, log))) => self.shared.spawn("failure report", async move {
+                let stop = shared.stop.clone();
+                stop.run_until_cancelled(handin::failed(&shared, &task, error, &log)).await;
+                drop(permit);
+            }),
+            None => {
+                tracing::info!(target: "netrender::slave", %job, %frame, "dropped while it was rendered");
+                // Only what is in the midst of a dropped request is ended; a scene loaded before stays warm.
+                if let Some(busy) = self.current.take_if(|current| current.worker.is_busy()) {
+                    busy.worker.kill().await;
+                    self.last_end = None;
                 }
-                shared.change(|hands| hands.settled(grant.lease, frame));
             }
         }
     }
-    end(blenders).await;
-}
 
-async fn end(blenders: Blenders) {
-    match blenders {
-        Blenders::Spare(worker) | Blenders::Loaded(Loaded { worker, .. }) => worker.kill().await,
-        Blenders::None => {}
-    }
-}
-
-async fn one(
-    shared: &Arc<Shared>,
-    blenders: &mut Blenders,
-    grant: &Arc<LeaseGrant>,
-    frame: Frame,
-    last_end: Option<Instant>,
-) -> Result<Rendered, NoFrame> {
-    let job = grant.job;
-    shared.show(|seen| {
-        seen.state = SlaveStatus::Rendering;
-        (seen.job, seen.frame, seen.progress) = (Some(job.0), Some(frame.0), String::new());
-    });
-    shared.progress.send_replace(Some(Progress { job, frame, text: String::new() }));
-    if !shared.look(|hands| hands.holds(grant.lease, frame)) {
-        return Err(NoFrame::Interrupted);
-    }
-    if !matches!(blenders, Blenders::Loaded(loaded) if loaded.job == job) {
-        let api = shared.master().await.api;
-        let tree = shared.assets.prepare(&api, job, grant.spec.manifest).await;
-        let tree = tree.map_err(|error| NoFrame::Failed(error, String::new()))?;
-        let worker = match std::mem::replace(blenders, Blenders::None) {
-            Blenders::Spare(worker) => worker,
-            other => {
-                end(other).await;
-                Worker::start(&shared.blender, &shared.script, shared.console).await.map_err(|died| crashed(&died))?
+    /// The next frame, as soon as there is one.
+    async fn next(&mut self) -> Task {
+        let mut desk = self.shared.desk.subscribe();
+        loop {
+            let mut task = None;
+            self.shared.desk.send_if_modified(|desk| {
+                task = desk.begin();
+                task.is_some()
+            });
+            if let Some(task) = task {
+                return task;
             }
+            self.shared.snapshot.send_if_modified(|shown| {
+                let was_busy = shown.frame.is_some();
+                (shown.job, shown.frame) = (None, None);
+                shown.progress.clear();
+                if shown.state == SlaveStatus::Rendering {
+                    shown.state = SlaveStatus::Idle;
+                    shown.message = "waits for work".into();
+                }
+                was_busy
+            });
+            if desk.wait_for(super::desk::Desk::has_waiting).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    async fn render(&mut self, task: &Task) -> Result<Film, Failed> {
+        let shared = Arc::clone(&self.shared);
+        let warm =
+            self.current.as_mut().is_some_and(|c| c.key == task.key && !c.worker.is_busy() && c.worker.is_alive());
+        if !warm {
+            self.load(task).await?;
+        }
+        let Some(current) = &mut self.current else {
+            return Err((failure("internal", "no worker is there after a load".into()), String::new()));
         };
-        *blenders = Blenders::Loaded(load(shared, worker, grant, &tree).await?);
-    }
-    let Blenders::Loaded(Loaded { worker, view, .. }) = blenders else { return Err(NoFrame::Interrupted) };
-    let film = shared.spool.join(format!("{job}_{frame}_{}.exr", grant.lease));
-    let began = Instant::now();
-    let gap_ms = last_end.map(|end| (began - end).as_secs_f64() * 1000.0);
-    let mut words = worker.progress();
-    words.borrow_and_update();
-    let rendering = worker.ask(json!({ "op": "render", "frame": frame, "output": film }));
-    let watching = async {
-        while words.changed().await.is_ok() {
-            let text = words.borrow_and_update().clone();
-            shared.show(|seen| seen.progress.clone_from(&text));
-            shared.progress.send_replace(Some(Progress { job, frame, text }));
-        }
-        std::future::pending().await
-    };
-    let answer = tokio::select! {
-        answer = rendering => answer,
-        () = watching => return Err(NoFrame::Interrupted),
-    };
-    let Answer { result, log } = match answer {
-        Ok(answer) => answer,
-        Err(died) => {
-            *blenders = Blenders::None;
-            return Err(crashed(&died));
-        }
-    };
-    match result {
-        Ok(answer) => {
-            let seconds = answer["seconds"].as_f64().unwrap_or_else(|| began.elapsed().as_secs_f64());
-            tracing::info!(
-                "rendered job={job} frame={frame} gap_ms={} seconds={seconds:.3}",
-                gap_ms.map_or_else(|| "-".to_owned(), |gap| format!("{gap:.1}"))
-            );
-            Ok(Rendered { grant: grant.clone(), frame, film, view: view.clone(), log, seconds })
-        }
-        Err(refusal) => {
-            let _ = std::fs::remove_file(&film);
-            Err(NoFrame::Failed(explained(refusal.kind, &refusal.message, &log), log))
-        }
-    }
-}
-
-async fn load(shared: &Arc<Shared>, mut worker: Worker, grant: &LeaseGrant, tree: &JobTree) -> Result<Loaded, NoFrame> {
-    let job = grant.job;
-    let table = shared.spool.join(format!("view_{job}.png"));
-    let scratch = shared.spool.join(format!("scratch_{job}"));
-    let _ = std::fs::create_dir_all(&scratch);
-    let request = json!({
-        "op": "load",
-        "blend": tree.blend,
-        "scene": grant.spec.scene,
-        "engine": grant.spec.engine,
-        "threads": shared.threads,
-        "paths": tree.paths,
-        "scratch": scratch,
-        "view_table": table,
-    });
-    let Answer { result, log } = worker.ask(request).await.map_err(|died| crashed(&died))?;
-    match result {
-        Ok(loaded) => {
-            let baked = loaded["view_table"].as_str().map(|path| ViewTable::from_png(path.as_ref()));
-            let view = match baked {
-                Some(Ok(view)) => view,
-                Some(Err(error)) => {
-                    tracing::warn!("previews will be plain sRGB: {error}");
-                    ViewTable::srgb()
+        let path = shared.folder.spool().join(format!("{}-{}.exr", task.lease, task.frame));
+        let output = path.to_string_lossy();
+        let gap_ms = self.last_end.map(|end| end.elapsed().as_secs_f64() * 1000.0);
+        let asked = current
+            .worker
+            .ask::<Rendered>(Ask::Render { frame: task.frame.0, output: &output }, |text| show(&shared, text))
+            .await;
+        self.last_end = Some(Instant::now());
+        let log = (current.worker.log(), current.worker.last_id());
+        match asked {
+            Ok(Rendered { seconds }) => {
+                let (job, frame) = (task.key.job, task.frame);
+                match gap_ms {
+                    Some(gap_ms) => {
+                        tracing::info!(target: "netrender::slave", "rendered job={job} frame={frame} gap_ms={gap_ms:.1} seconds={seconds:.3}");
+                    }
+                    None => {
+                        tracing::info!(target: "netrender::slave", "rendered job={job} frame={frame} seconds={seconds:.3}");
+                    }
                 }
-                None => ViewTable::srgb(),
-            };
-            let _ = std::fs::remove_file(&table);
-            Ok(Loaded { job, worker, view: Arc::new(view) })
+                Ok(Film { path, seconds, view: Arc::clone(&current.view), log })
+            }
+            Err(error) => Err(self.broken(error, &format!("rendering frame {}", task.frame)).await),
         }
-        Err(refusal) => {
-            worker.kill().await;
-            Err(NoFrame::Failed(explained(refusal.kind, &refusal.message, &log), log))
+    }
+
+    /// Gets a worker with the job's scene in it.
+    async fn load(&mut self, task: &Task) -> Result<(), Failed> {
+        if let Some((lease, failed)) = &self.unloadable
+            && *lease == task.lease
+        {
+            return Err(failed.clone());
+        }
+        self.last_end = None;
+        let shared = Arc::clone(&self.shared);
+        show(&shared, "Fetching files");
+        let preparation = shared.assets.prepare(&shared, &task.key, &task.spec);
+        let tree = preparation.await.map_err(|error| (error, String::new()))?;
+        let mut in_use = shared.desk.borrow().jobs();
+        in_use.insert(task.key.clone());
+        shared.assets.tidy(&shared, &in_use);
+        let started = Instant::now();
+        let worker = self.fresh_worker().await?;
+        let view = Arc::new(handin::view(None));
+        let current = self.current.insert(Current { key: task.key.clone(), worker, view });
+        show(&shared, "Loading the scene");
+        match current.worker.ask::<Loaded>(load_request(task, &tree, shared.options.threads), |_| ()).await {
+            Ok(loaded) => {
+                let seconds = started.elapsed().as_secs_f64();
+                tracing::info!(target: "netrender::slave", job = %task.key.job, seconds, "scene loaded");
+                current.view = Arc::new(handin::view(loaded.view_table));
+                show(&shared, "");
+                Ok(())
+            }
+            Err(error) => {
+                let refused = matches!(error, AskError::Refused(_));
+                let failed = self.broken(error, "loading the scene").await;
+                if let Some(old) = self.current.take() {
+                    old.worker.end().await;
+                }
+                if refused {
+                    self.unloadable = Some((task.lease, failed.clone()));
+                }
+                Err(failed)
+            }
+        }
+    }
+
+    /// The spare one, or a new one; the old one is ended first, so that two scenes are never in memory together.
+    async fn fresh_worker(&mut self) -> Result<Worker, Failed> {
+        if let Some(old) = self.current.take() {
+            old.worker.end().await;
+        }
+        if let Some(mut spare) = self.spare.take()
+            && spare.is_alive()
+        {
+            return Ok(spare);
+        }
+        Worker::start(&self.shared.launch)
+            .await
+            .map_err(|error| (failure("worker_crashed", error.to_string()), String::new()))
+    }
+
+    /// Why a request was not met. A worker that died is gone afterwards.
+    async fn broken(&mut self, error: AskError, doing: &str) -> Failed {
+        let log = match &self.current {
+            Some(current) => current.worker.log().take(current.worker.last_id()).await,
+            None => String::new(),
+        };
+        match error {
+            AskError::Refused(complaint) => (failure(&complaint.kind, complaint.message), log),
+            AskError::Died { status } => {
+                self.current = None;
+                self.last_end = None;
+                let last = last_lines(&log, 1, 300);
+                tracing::warn!(target: "netrender::slave", %status, %last, "blender died");
+                (failure("worker_crashed", format!("Blender ended ({status}) while {doing}")), log)
+            }
         }
     }
 }
 
-fn explained(kind: String, message: &str, log: &str) -> TaskError {
-    let end = last_lines(log);
-    let message = if end.is_empty() { message.to_owned() } else { format!("{message}\n{end}") };
-    TaskError { kind, message }
+fn load_request<'a>(task: &'a Task, tree: &'a JobTree, threads: u32) -> Ask<'a> {
+    Ask::Load {
+        blend: &tree.blend,
+        scene: task.spec.scene.as_deref(),
+        engine: Some(&task.spec.engine),
+        threads,
+        paths: &tree.paths,
+        scratch: &tree.scratch,
+        view_table: Some(&tree.view_table),
+    }
 }
 
-fn crashed(died: &Died) -> NoFrame {
-    let error = TaskError { kind: "worker_crashed".into(), message: died.message() };
-    NoFrame::Failed(error, died.log.clone())
+fn show(shared: &Shared, text: &str) {
+    shared.snapshot.send_modify(|shown| shown.progress = text.chars().take(PROGRESS_CHARS).collect());
 }

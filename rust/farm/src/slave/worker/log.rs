@@ -1,97 +1,249 @@
-//! Cutting Blender's output by request. The worker writes a marker line after each request; what came before it is that
-//! request's log. Memory is bounded: of a flood the beginning and the end are kept.
+//! What Blender prints, cut by request: the pure cutter ([`Cutter`]) and the book a reading thread writes and everybody
+//! else takes pieces from ([`LogBook`]). Memory stays bounded whatever a scene prints. What a line means is not decided
+//! here, but for the one Blender prints its progress in.
 
-/// Starts the line that ends a request's log: an ASCII record separator, which no program prints by accident.
-const MARKER: &[u8] = b"\x1enetrender-end ";
-/// Kept of one request's log, at its beginning and at its end.
-const KEEP: usize = 256 << 10;
-/// A line longer than this is cut.
-const MAX_LINE: usize = 64 << 10;
+use std::{
+    collections::VecDeque,
+    io::{Read, Write},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::watch;
 
-/// What Blender printed for one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Section {
-    /// The request's id; None when the output ended without a marker.
-    pub request: Option<u64>,
-    /// The text.
-    pub text: String,
-}
+/// Begins the line that ends a request's output; the request's number and a line break follow.
+const MARK: &[u8] = b"\x1enetrender-end ";
+/// Digits of a request's number, a carriage return and the line break.
+const MARK_REST: usize = 22;
+/// Kept of one request: this much from its beginning and as much from its end.
+const HALF_BYTES: usize = 512 << 10;
+/// Cut pieces nobody took; the oldest goes first.
+const KEPT_PIECES: usize = 16;
+/// The mark is written before the answer is sent, so it is in the pipe already; the reading thread may lag a little.
+const LAG: Duration = Duration::from_secs(2);
 
-/// Takes output as it comes, gives whole sections.
+/// Text of unknown length, of which head and tail are kept.
 #[derive(Debug, Default)]
-pub struct LogCutter {
-    line: Vec<u8>,
+struct Bounded {
     head: Vec<u8>,
-    tail: Vec<u8>,
-    lost: usize,
+    tail: VecDeque<u8>,
+    left_out: u64,
 }
 
-impl LogCutter {
-    /// The next bytes; `each_line` sees every whole line but the markers.
-    pub fn push(&mut self, bytes: &[u8], mut each_line: impl FnMut(&[u8])) -> Vec<Section> {
-        let mut sections = Vec::new();
-        for &byte in bytes {
-            self.line.push(byte);
-            if byte != b'\n' && self.line.len() < MAX_LINE {
-                continue;
-            }
-            let line = std::mem::take(&mut self.line);
-            // Output without a newline before the marker must not hide it.
-            match line.windows(MARKER.len()).position(|window| window == MARKER) {
-                Some(at) => {
-                    self.keep(&line[..at]);
-                    let id = String::from_utf8_lossy(&line[at + MARKER.len()..]).trim().parse().ok();
-                    sections.push(Section { request: id, text: self.take() });
-                }
-                None => {
-                    each_line(&line);
-                    self.keep(&line);
-                }
-            }
-        }
-        sections
-    }
-
-    /// What came after the last marker.
-    pub fn rest(&mut self) -> Section {
-        let line = std::mem::take(&mut self.line);
-        self.keep(&line);
-        Section { request: None, text: self.take() }
-    }
-
-    fn keep(&mut self, bytes: &[u8]) {
-        let room = KEEP.saturating_sub(self.head.len()).min(bytes.len());
-        let (first, more) = bytes.split_at(room);
+impl Bounded {
+    fn push(&mut self, bytes: &[u8]) {
+        let (first, rest) = bytes.split_at(bytes.len().min(HALF_BYTES - self.head.len()));
         self.head.extend_from_slice(first);
-        self.tail.extend_from_slice(more);
-        if self.tail.len() > 2 * KEEP {
-            let cut = self.tail.len() - KEEP;
-            self.tail.drain(..cut);
-            self.lost += cut;
-        }
+        self.tail.extend(rest);
+        let over = self.tail.len().saturating_sub(HALF_BYTES);
+        self.tail.drain(..over);
+        self.left_out += over as u64;
     }
 
-    fn take(&mut self) -> String {
-        let (head, tail) = (std::mem::take(&mut self.head), std::mem::take(&mut self.tail));
-        let lost = std::mem::take(&mut self.lost);
-        let mut text = String::from_utf8_lossy(&head).into_owned();
-        if lost > 0 {
-            text.push_str(&format!("\n... {lost} bytes left out ...\n"));
+    fn text(&self) -> String {
+        let mut bytes = self.head.clone();
+        if self.left_out > 0 {
+            bytes.extend_from_slice(format!("\n[... {} bytes left out ...]\n", self.left_out).as_bytes());
         }
-        text.push_str(&String::from_utf8_lossy(&tail));
-        text
+        bytes.extend(&self.tail);
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
-/// The last lines of a log, for an error that a person reads.
-pub fn last_lines(text: &str) -> String {
-    const LINES: usize = 30;
-    const CHARS: usize = 4000;
-    let mut lines: Vec<&str> = text.lines().rev().filter(|line| !line.trim().is_empty()).take(LINES).collect();
-    lines.reverse();
-    let joined = lines.join("\n");
-    let skip = joined.chars().count().saturating_sub(CHARS);
-    joined.chars().skip(skip).collect()
+/// A request's output, complete. The number is None for an answer without one.
+type Piece = (Option<u64>, String);
+
+/// Cuts a stream at the marks; how the stream was chunked on its way makes no difference.
+#[derive(Debug, Default)]
+pub struct Cutter {
+    text: Bounded,
+    /// Bytes that may turn out to be a mark.
+    held: Vec<u8>,
+}
+
+impl Cutter {
+    /// Takes the next bytes and gives back the pieces they complete.
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let mut stream = std::mem::take(&mut self.held);
+        stream.extend_from_slice(bytes);
+        let mut rest = stream.as_slice();
+        while let Some(at) = rest.iter().position(|byte| *byte == MARK[0]) {
+            self.text.push(&rest[..at]);
+            rest = &rest[at..];
+            match read_mark(rest) {
+                Mark::Complete(id, length) => {
+                    pieces.push((id, std::mem::take(&mut self.text).text()));
+                    rest = &rest[length..];
+                }
+                Mark::Unfinished => {
+                    self.held = rest.to_vec();
+                    return pieces;
+                }
+                Mark::None => {
+                    self.text.push(&rest[..1]);
+                    rest = &rest[1..];
+                }
+            }
+        }
+        self.text.push(rest);
+        pieces
+    }
+
+    /// What came since the last mark.
+    pub fn unfinished(&self) -> String {
+        self.text.text()
+    }
+}
+
+enum Mark {
+    Complete(Option<u64>, usize),
+    Unfinished,
+    None,
+}
+
+fn read_mark(bytes: &[u8]) -> Mark {
+    let Some(rest) = bytes.strip_prefix(MARK) else {
+        return if MARK.starts_with(bytes) { Mark::Unfinished } else { Mark::None };
+    };
+    let window = &rest[..rest.len().min(MARK_REST)];
+    let Some(end) = window.iter().position(|byte| *byte == b'\n') else {
+        return if window.len() < MARK_REST { Mark::Unfinished } else { Mark::None };
+    };
+    let name = window[..end].strip_suffix(b"\r").unwrap_or(&window[..end]);
+    let length = MARK.len() + end + 1;
+    match std::str::from_utf8(name) {
+        Ok("-") => Mark::Complete(None, length),
+        Ok(digits) => digits.parse().map_or(Mark::None, |id| Mark::Complete(Some(id), length)),
+        Err(_) => Mark::None,
+    }
+}
+
+#[derive(Debug, Default)]
+struct Pages {
+    cutter: Cutter,
+    pieces: VecDeque<Piece>,
+    line: Vec<u8>,
+    closed: bool,
+}
+
+/// The output of one process.
+#[derive(Debug)]
+pub struct LogBook {
+    pages: Mutex<Pages>,
+    changed: watch::Sender<()>,
+    /// The last progress Blender printed, in its words (`Sample 12/64`). Blender 3.4 gives it nowhere else.
+    pub progress: watch::Sender<String>,
+}
+
+impl LogBook {
+    /// Reads the stream in a thread of its own until it ends, so that Blender never waits for a full pipe.
+    pub fn read(mut stream: impl Read + Send + 'static, echo: bool) -> std::io::Result<Arc<Self>> {
+        let book = Arc::new(Self {
+            pages: Mutex::default(),
+            changed: watch::Sender::new(()),
+            progress: watch::Sender::new(String::new()),
+        });
+        let pen = Arc::clone(&book);
+        std::thread::Builder::new().name("netrender-log".into()).spawn(move || {
+            let mut chunk = vec![0; 64 << 10];
+            loop {
+                match stream.read(&mut chunk) {
+                    Ok(0) => break,
+                    Ok(length) => {
+                        if echo {
+                            // A console that went away is no reason to stop rendering.
+                            let _ = std::io::stderr().write_all(&chunk[..length]);
+                        }
+                        pen.write(&chunk[..length]);
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(_) => break,
+                }
+            }
+            pen.lock().closed = true;
+            pen.changed.send_replace(());
+        })?;
+        Ok(book)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        let mut pages = self.lock();
+        let pieces = pages.cutter.feed(bytes);
+        pages.pieces.extend(pieces);
+        let over = pages.pieces.len().saturating_sub(KEPT_PIECES);
+        pages.pieces.drain(..over);
+        let mut said = None;
+        for byte in bytes {
+            if *byte == b'\n' {
+                said = progress_of(&pages.line).or(said);
+                pages.line.clear();
+            } else if pages.line.len() < 1024 {
+                pages.line.push(*byte);
+            }
+        }
+        drop(pages);
+        self.changed.send_replace(());
+        if let Some(said) = said {
+            self.progress.send_replace(said);
+        }
+    }
+
+    /// The output of a request that was answered, or of one the process died in.
+    pub async fn take(&self, id: u64) -> String {
+        let mut changed = self.changed.subscribe();
+        let found = async {
+            loop {
+                {
+                    let mut pages = self.lock();
+                    if let Some(at) = pages.pieces.iter().position(|(piece, _)| *piece == Some(id)) {
+                        return pages.pieces.remove(at).map(|(_, text)| text);
+                    }
+                    if pages.closed {
+                        return None;
+                    }
+                }
+                if changed.changed().await.is_err() {
+                    return None;
+                }
+            }
+        };
+        match tokio::time::timeout(LAG, found).await {
+            Ok(Some(text)) => text,
+            _ => self.unfinished(),
+        }
+    }
+
+    /// What was printed since the last request ended.
+    pub fn unfinished(&self) -> String {
+        self.lock().cutter.unfinished()
+    }
+}
+
+/// `Fra:1 Mem:12.3M (Peak 12.9M) | Time:00:00.15 | Scene, ViewLayer | Sample 1/4` → `Sample 1/4`.
+fn progress_of(line: &[u8]) -> Option<String> {
+    let line = std::str::from_utf8(line).ok()?.strip_prefix("Fra:")?;
+    let (_, last) = line.rsplit_once(" | ")?;
+    Some(last.trim().to_owned())
+}
+
+/// The last lines of a log, at most `lines` and about `bytes`, for the end of an error message.
+pub fn last_lines(text: &str, lines: usize, bytes: usize) -> String {
+    let mut kept = Vec::new();
+    let mut size = 0;
+    for line in text.lines().rev().filter(|line| !line.trim().is_empty()).take(lines) {
+        let line: String = line.chars().take(500).collect();
+        size += line.len() + 1;
+        if size > bytes {
+            break;
+        }
+        kept.push(line);
+    }
+    kept.reverse();
+    kept.join("\n")
 }
 
 #[cfg(test)]
@@ -99,40 +251,64 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn cut(chunks: &[&[u8]]) -> Vec<Section> {
-        let mut cutter = LogCutter::default();
-        let mut sections: Vec<Section> = chunks.iter().flat_map(|chunk| cutter.push(chunk, |_| {})).collect();
-        sections.push(cutter.rest());
-        sections
+    fn cut(chunks: &[&[u8]]) -> (Vec<Piece>, String) {
+        let mut cutter = Cutter::default();
+        let pieces = chunks.iter().flat_map(|chunk| cutter.feed(chunk)).collect();
+        (pieces, cutter.unfinished())
     }
 
     #[test]
-    fn each_request_has_its_own_text() {
-        let sections = cut(&[b"loading\n\x1enetrender-end 1\nFra:1\nno newline\x1enetrender-end 2\ncrash"]);
-        let expected = [(Some(1), "loading\n"), (Some(2), "Fra:1\nno newline"), (None, "crash")];
-        assert_eq!(sections, expected.map(|(request, text)| Section { request, text: text.into() }));
+    fn each_request_gets_what_was_printed_for_it() {
+        let (pieces, rest) =
+            cut(&[b"start\n\x1enetrender-end 1\nFra:1\nno break\x1enetrender-end 2\n\x1enetrender-end -\nx"]);
+        let expected =
+            [(Some(1), "start\n".to_owned()), (Some(2), "Fra:1\nno break".to_owned()), (None, String::new())];
+        assert_eq!(pieces, expected);
+        assert_eq!(rest, "x");
     }
 
     #[test]
-    fn a_flood_keeps_its_beginning_and_its_end() {
-        let flood = format!("first\n{}last\n", "x".repeat(79).repeat(40_000) + "\n");
-        let text = &cut(&[flood.as_bytes()])[0].text;
-        assert!(text.starts_with("first\n") && text.ends_with("last\n") && text.contains("left out"));
-        assert!(text.len() < 4 * KEEP);
+    fn of_endless_output_head_and_tail_are_kept() {
+        let mut cutter = Cutter::default();
+        cutter.feed(b"first\n");
+        for _ in 0..100 {
+            cutter.feed(&[b'x'; 100_000]);
+        }
+        let pieces = cutter.feed(b"last\n\x1enetrender-end 7\n");
+        let text = &pieces[0].1;
+        assert!(text.starts_with("first\n") && text.ends_with("last\n") && text.contains("bytes left out"));
+        assert!(text.len() < 2 * HALF_BYTES + 100);
+    }
+
+    #[test]
+    fn progress_is_blenders_last_word_on_the_line() {
+        let line = b"Fra:3 Mem:12.3M (Peak 12.9M) | Time:00:00.15 | Scene, ViewLayer | Sample 12/64";
+        assert_eq!(progress_of(line).as_deref(), Some("Sample 12/64"));
+        assert_eq!(progress_of(b"Saved: a | b"), None);
+    }
+
+    #[test]
+    fn last_lines_are_bounded() {
+        assert_eq!(last_lines("a\n\nb\nc\n", 2, 100), "b\nc");
+        assert!(last_lines(&"long line\n".repeat(1000), 1000, 4096).len() <= 4096);
     }
 
     proptest! {
         #[test]
-        fn the_cut_does_not_depend_on_how_the_bytes_came(
-            words in prop::collection::vec("[a-z\n]{0,20}|\u{1e}netrender-end [0-9]{1,3}\n", 0..20),
-            at in prop::collection::vec(0usize..200, 0..10),
+        fn chunks_of_the_stream_make_no_difference(
+            parts in prop::collection::vec(prop_oneof![
+                Just("\u{1e}netrender-end 12\n"), Just("\u{1e}netrender-end -\r\n"), Just("\u{1e}netrender-end x\n"),
+                Just("\u{1e}netrender-"), Just("\u{1e}"), Just("end 3\n"), Just("text\n"), Just("ünï"),
+                Just("\u{1e}netrender-end 1111111111111111111111111111\n"),
+            ], 0..20),
+            cuts in prop::collection::vec(0usize..200, 0..20),
         ) {
-            let all = words.concat().into_bytes();
-            let mut cuts: Vec<usize> = at.into_iter().map(|at| at.min(all.len())).collect();
-            cuts.extend([0, all.len()]);
-            cuts.sort();
-            let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &all[pair[0]..pair[1]]).collect();
-            prop_assert_eq!(cut(&chunks), cut(&[&all]));
+            let stream = parts.concat().into_bytes();
+            let mut at: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
+            at.extend([0, stream.len()]);
+            at.sort_unstable();
+            let chunks: Vec<&[u8]> = at.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(cut(&chunks), cut(&[&stream]));
         }
     }
 }

@@ -1,8 +1,263 @@
-//! One warm Blender: start it, ask it, kill it. What it says and how is written at the top of `worker.py`; time, retries
-//! and pictures are not decided here.
+//! One warm Blender: started, introduced, asked one thing at a time, ended. What it is asked and why is decided by the
+//! rendering loop; what Blender does with it is `worker.py`.
 
 mod log;
 mod process;
+pub(super) mod protocol;
 
-pub use log::last_lines;
-pub use process::{Answer, Died, Worker};
+pub(super) use log::{LogBook, last_lines};
+pub(super) use process::Launch;
+
+use process::Process;
+use protocol::{Ask, Complaint, Hello, Line, MAX_LINE_BYTES, PROTOCOL, Request};
+use serde::de::DeserializeOwned;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+/// A cold disk, a virus scanner and a big Blender together need less.
+const HELLO_WAIT: Duration = Duration::from_secs(120);
+/// How long a worker may take to end by itself.
+const QUIT_WAIT: Duration = Duration::from_millis(500);
+
+/// Why there is no worker.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The system could not start it.
+    #[error("{program} can't be started: {source}")]
+    Spawn {
+        /// What was tried.
+        program: String,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// It ended or kept silent.
+    #[error("{program} {what}; it printed:\n{printed}")]
+    NoHello {
+        /// What was tried.
+        program: String,
+        /// How it went.
+        what: String,
+        /// Its last lines.
+        printed: String,
+    },
+}
+
+/// Why a request was not met.
+#[derive(Debug)]
+pub enum AskError {
+    /// The worker said no and goes on.
+    Refused(Complaint),
+    /// The process is gone: how it ended, in words.
+    Died {
+        /// Its exit status.
+        status: String,
+    },
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Worker {
+    /// Who it is.
+    pub hello: Hello,
+    process: Process,
+    stream: BufReader<TcpStream>,
+    last_id: u64,
+    busy: bool,
+}
+
+impl Worker {
+    /// Starts a Blender and waits for its hello.
+    pub async fn start(launch: &Launch) -> Result<Self, StartError> {
+        let program = launch.program();
+        let spawn = |source| StartError::Spawn { program: program.clone(), source };
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(spawn)?;
+        let address = listener.local_addr().map_err(spawn)?.to_string();
+        let token = crate::random_hex();
+        let mut process = launch.spawn(&address, &token).map_err(spawn)?;
+        let met = tokio::select! {
+            met = tokio::time::timeout(HELLO_WAIT, meet(&listener, &token)) => {
+                met.map_err(|_| format!("did not say hello within {} s", HELLO_WAIT.as_secs()))
+            }
+            status = process.ended() => Err(format!("ended before it said hello ({status})")),
+        };
+        let what = match met {
+            Ok((hello, stream)) if hello.protocol == PROTOCOL => {
+                return Ok(Self { hello, process, stream, last_id: 0, busy: false });
+            }
+            Ok((hello, _)) => format!("speaks worker protocol {} instead of {PROTOCOL}", hello.protocol),
+            Err(what) => what,
+        };
+        process.kill().await;
+        let (_, printed) = process.post_mortem().await;
+        Err(StartError::NoHello { program, what, printed })
+    }
+
+    /// Asks one thing and waits for the answer. Dropped in between, the worker stays [`Self::is_busy`] and is of no
+    /// more use: end it.
+    pub async fn ask<T: DeserializeOwned>(
+        &mut self,
+        ask: Ask<'_>,
+        mut progress: impl FnMut(&str),
+    ) -> Result<T, AskError> {
+        self.busy = true;
+        match self.exchange(ask, &mut progress).await {
+            Ok(Ok(value)) => {
+                self.busy = false;
+                serde_json::from_value(value).map_err(|error| {
+                    let message = format!("the worker's answer is not as agreed: {error}");
+                    AskError::Refused(Complaint { kind: "internal".into(), message })
+                })
+            }
+            Ok(Err(complaint)) => {
+                self.busy = false;
+                Err(AskError::Refused(complaint))
+            }
+            Err(broken) => {
+                tracing::debug!(target: "netrender::slave", %broken, "the line to blender broke");
+                let (status, _) = self.process.post_mortem().await;
+                Err(AskError::Died { status })
+            }
+        }
+    }
+
+    async fn exchange(
+        &mut self,
+        ask: Ask<'_>,
+        progress: &mut impl FnMut(&str),
+    ) -> std::io::Result<Result<serde_json::Value, Complaint>> {
+        self.last_id += 1;
+        let id = self.last_id;
+        let mut line = serde_json::to_vec(&Request { id, ask })?;
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line).await?;
+        let mut printed = self.process.log.progress.subscribe();
+        printed.mark_unchanged();
+        let mut line = Vec::new();
+        loop {
+            let mut bounded = (&mut self.stream).take(MAX_LINE_BYTES);
+            tokio::select! {
+                read = bounded.read_until(b'\n', &mut line) => { read?; }
+                // The half-read line stays in `line`; read_until goes on where it was.
+                Ok(()) = printed.changed() => {
+                    progress(&printed.borrow_and_update());
+                    continue;
+                }
+            }
+            let answer = parse(&line)?;
+            line.clear();
+            if let Some(said) = answer.progress {
+                progress(&said.text);
+            } else if answer.id == Some(id) {
+                return match (answer.ok, answer.error) {
+                    (_, Some(complaint)) => Ok(Err(complaint)),
+                    (Some(value), None) => Ok(Ok(value)),
+                    (None, None) => Err(std::io::Error::other("an answer without ok and error")),
+                };
+            }
+        }
+    }
+
+    /// The number of the last request: its part of the log.
+    pub fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
+    /// What it prints.
+    pub fn log(&self) -> Arc<LogBook> {
+        Arc::clone(&self.process.log)
+    }
+
+    /// Whether a request was begun and not answered.
+    pub fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// Whether its process still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.process.is_alive()
+    }
+
+    /// Ends it: politely when it is idle, by force otherwise.
+    pub async fn end(mut self) {
+        if !self.busy && self.is_alive() {
+            let mut ignore = |_: &str| ();
+            let quit = self.exchange(Ask::Quit, &mut ignore);
+            if let Ok(Ok(_)) = tokio::time::timeout(QUIT_WAIT, quit).await
+                && tokio::time::timeout(QUIT_WAIT, self.process.ended()).await.is_ok()
+            {
+                return;
+            }
+        }
+        self.process.kill().await;
+    }
+
+    /// Ends it by force, at once.
+    pub async fn kill(mut self) {
+        self.process.kill().await;
+    }
+}
+
+/// Takes connections until one proves to be our process: any program on this machine can connect.
+async fn meet(listener: &TcpListener, token: &str) -> (Hello, BufReader<TcpStream>) {
+    let mut strangers = JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((stream, _)) = listener.accept() => {
+                let token = token.to_owned();
+                strangers.spawn(async move {
+                    stream.set_nodelay(true).ok()?;
+                    let mut stream = BufReader::new(stream);
+                    let mut line = Vec::new();
+                    let mut bounded = (&mut stream).take(MAX_LINE_BYTES);
+                    bounded.read_until(b'\n', &mut line).await.ok()?;
+                    let hello = parse(&line).ok()?.hello?;
+                    (hello.token == token).then_some((hello, stream))
+                });
+            }
+            Some(met) = strangers.join_next() => {
+                if let Ok(Some(friend)) = met {
+                    return friend;
+                }
+                tracing::warn!(target: "netrender::slave", "somebody else connected to the worker's port");
+            }
+        }
+    }
+}
+
+fn parse(line: &[u8]) -> std::io::Result<Line> {
+    if line.last() != Some(&b'\n') {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    serde_json::from_slice(line).or_else(|_| Ok(serde_json::from_str(&without_surrogates(line))?))
+}
+
+/// File names that are no Unicode come as `\\udcXX` escapes, which JSON in Rust refuses: they become `\\ufffd`.
+fn without_surrogates(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let mut parts = text.split("\\u");
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let lone =
+            part.get(..2).is_some_and(|head| matches!(head.to_ascii_lowercase().as_bytes(), [b'd', b'8'..=b'f']));
+        match part.get(4..) {
+            Some(rest) if lone => clean.extend(["\\ufffd", rest]),
+            _ => clean.extend(["\\u", part]),
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_that_is_no_unicode_does_not_break_the_line() {
+        let line = parse(b"{\"id\": 1, \"error\": {\"kind\": \"k\", \"message\": \"a\\udc80b \\u00e9\"}}\n").unwrap();
+        assert_eq!(line.error.unwrap().message, "a\u{fffd}b \u{e9}");
+    }
+}

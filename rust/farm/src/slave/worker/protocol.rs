@@ -1,0 +1,125 @@
+//! The worker's protocol 1 in Rust types: JSON lines over a loopback socket. Its description is the head of `worker.py`.
+
+use netrender_core::slave::{Device, Version};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The number `worker.py` says in its hello.
+pub const PROTOCOL: u32 = 1;
+/// Longest line taken from a worker.
+pub const MAX_LINE_BYTES: u64 = 4 << 20;
+
+/// A worker's first words.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Hello {
+    /// Proves that it is the process we started.
+    pub token: String,
+    /// [`PROTOCOL`].
+    pub protocol: u32,
+    /// Blender's version.
+    pub blender: Version,
+    /// Blender's build.
+    #[serde(default)]
+    pub build_hash: String,
+    /// What it was built with.
+    #[serde(default)]
+    pub build_options: Vec<String>,
+    /// Render engines by Blender id.
+    pub engines: Vec<String>,
+    /// What can compute.
+    #[serde(default)]
+    pub devices: Vec<Device>,
+}
+
+/// What is asked of a worker.
+#[derive(Debug, Serialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Ask<'a> {
+    /// Open a scene and make it ready.
+    Load {
+        /// The scene file here.
+        blend: &'a str,
+        /// Which scene in it.
+        scene: Option<&'a str>,
+        /// Which engine.
+        engine: Option<&'a str>,
+        /// 0: all.
+        threads: u32,
+        /// The artist's paths and ours.
+        paths: &'a BTreeMap<String, String>,
+        /// Where a scene may write.
+        scratch: &'a str,
+        /// Where the view transform's table shall be.
+        view_table: Option<&'a str>,
+    },
+    /// Render a frame into a file.
+    Render {
+        /// Which.
+        frame: i32,
+        /// The multilayer EXR.
+        output: &'a str,
+    },
+    /// End.
+    Quit,
+}
+
+/// A numbered [`Ask`].
+#[derive(Debug, Serialize)]
+pub struct Request<'a> {
+    /// Its number.
+    pub id: u64,
+    /// What is asked.
+    #[serde(flatten)]
+    pub ask: Ask<'a>,
+}
+
+/// Any line of a worker.
+#[derive(Debug, Deserialize)]
+pub struct Line {
+    /// Which request it answers.
+    #[serde(default)]
+    pub id: Option<u64>,
+    /// Only first.
+    #[serde(default)]
+    pub hello: Option<Hello>,
+    /// Unasked.
+    #[serde(default)]
+    pub progress: Option<ProgressLine>,
+    /// Done.
+    #[serde(default)]
+    pub ok: Option<serde_json::Value>,
+    /// Not done.
+    #[serde(default)]
+    pub error: Option<Complaint>,
+}
+
+/// How far a frame is.
+#[derive(Debug, Deserialize)]
+pub struct ProgressLine {
+    /// In Blender's words.
+    pub text: String,
+}
+
+/// A request the worker could not meet. It goes on.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Complaint {
+    /// A stable word.
+    pub kind: String,
+    /// For people.
+    pub message: String,
+}
+
+/// What a load found.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Loaded {
+    /// The view transform's table, if it could be made.
+    #[serde(default)]
+    pub view_table: Option<String>,
+}
+
+/// A rendered frame.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Rendered {
+    /// Blender's time for it.
+    pub seconds: f64,
+}
