@@ -57,7 +57,7 @@ pub enum Verb {
 
 #[derive(Debug, Args)]
 pub struct MasterArguments {
-    /// The working folder, made if missing [default: netrender/master in the home folder]
+    /// The working folder, made if missing [default: netrender/master in the user's data folder]
     #[arg(long, env = "NETRENDER_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// The address to listen on [default: all interfaces]
@@ -82,7 +82,7 @@ pub struct MasterArguments {
 
 #[derive(Debug, Args)]
 pub struct SlaveArguments {
-    /// The working folder, made if missing [default: netrender/slave in the home folder]
+    /// The working folder, made if missing [default: netrender/slave in the user's data folder]
     #[arg(long, env = "NETRENDER_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// A Blender, or a Python that has the bpy module [default: $BLENDER, else blender on the PATH]

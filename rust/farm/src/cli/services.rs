@@ -70,9 +70,18 @@ impl Finder for Heard {
     }
 }
 
+/// The same folder the add-on takes when none is named.
 fn home(service: &str) -> Result<PathBuf, Stop> {
-    std::env::home_dir()
-        .map(|home| home.join("netrender").join(service))
+    let named = |variable| std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let home = std::env::home_dir();
+    let base = if cfg!(windows) {
+        named("LOCALAPPDATA").or(home)
+    } else if cfg!(target_os = "macos") {
+        home.map(|home| home.join("Library/Application Support"))
+    } else {
+        named("XDG_DATA_HOME").or(home.map(|home| home.join(".local/share")))
+    };
+    base.map(|base| base.join("netrender").join(service))
         .ok_or_else(|| Stop::Usage("say which folder to work in with --data DIR".into()))
 }
 
