@@ -376,3 +376,14 @@ def test_a_result_on_a_full_disk_is_handed_in_later(farm, as_root, blender_progr
         assert done["state"] == "finished", done
         farm.close()
         farm.services.clear()
+
+
+def test_a_reader_that_goes_away_is_no_reason_to_panic():
+    # As in `netrender jobs | head -1`.
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [PROGRAM, "discover", "--json", "--seconds", "0.01"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    os.close(writer)
+    assert "panicked" not in done.stderr
+    assert done.returncode in (0, NO_MASTER)

@@ -18,7 +18,7 @@ pub async fn jobs(address: &str, json: bool) -> Result<(), Stop> {
         return print_json(&jobs);
     }
     if jobs.is_empty() {
-        println!("No jobs yet: send one with `netrender submit FILE.blend`.");
+        say!("No jobs yet: send one with `netrender submit FILE.blend`.");
         return Ok(());
     }
     let rows = jobs.iter().map(|job| {
@@ -36,12 +36,17 @@ pub async fn job(address: &str, id: u32, json: bool) -> Result<(), Stop> {
         return print_json(&detail);
     }
     let job = &detail.job;
-    println!(
+    say!(
         "Job {} {:?}: {}, {} of {} frames done, {} failed",
-        job.id, job.name, job.status, job.done, job.total, job.failed
+        job.id,
+        job.name,
+        job.status,
+        job.done,
+        job.total,
+        job.failed
     );
     if !job.why.is_empty() {
-        println!("It waits: {}", job.why);
+        say!("It waits: {}", job.why);
     }
     let rows = detail.tasks.iter().map(|task| {
         let slave = task.slave.map(|slave| slave.to_string()).unwrap_or_default();
@@ -66,7 +71,7 @@ pub async fn slaves(address: &str, json: bool) -> Result<(), Stop> {
         return print_json(&slaves);
     }
     if slaves.is_empty() {
-        println!("No slaves yet: start one with `netrender slave`.");
+        say!("No slaves yet: start one with `netrender slave`.");
         return Ok(());
     }
     let rows = slaves.iter().map(|slave| {
@@ -89,7 +94,7 @@ pub async fn get(arguments: GetArguments, address: &str, json: bool) -> Result<(
         return print_json(&files);
     }
     for file in files {
-        println!("{}", file.display());
+        say!("{}", file.display());
     }
     Ok(())
 }
@@ -101,7 +106,7 @@ pub async fn change(address: &str, id: u32, verb: &str, json: bool) -> Result<()
     if json {
         return print_json(&job);
     }
-    println!("Job {} is {}", job.id, job.status);
+    say!("Job {} is {}", job.id, job.status);
     Ok(())
 }
 

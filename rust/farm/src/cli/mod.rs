@@ -1,5 +1,18 @@
 //! The `netrender` command. Exit codes: 0 done, 1 the job failed, 2 wrong usage, 3 no master reached.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "talking to the person at the terminal is its purpose")]
+
+/// A line for the person at the terminal. A reader that went away (`| head`) is no reason to panic, as `println!` would.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($words)*)));
+    }};
+}
+
+/// The same beside the answer itself: progress and errors.
+macro_rules! say_aside {
+    ($($words:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($words)*)));
+    }};
+}
 
 mod arguments;
 mod config;
@@ -116,9 +129,9 @@ fn end(stop: &Stop, json: bool) -> i32 {
         return exit_code;
     }
     if json {
-        println!("{}", serde_json::json!({ "error": { "code": code, "message": message } }));
+        say!("{}", serde_json::json!({ "error": { "code": code, "message": message } }));
     } else {
-        eprintln!("netrender: {message}");
+        say_aside!("netrender: {message}");
     }
     exit_code
 }

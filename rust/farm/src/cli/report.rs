@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// One JSON document on stdout.
 pub fn print_json<T: Serialize + ?Sized>(value: &T) -> Result<(), Stop> {
-    println!("{}", serde_json::to_string_pretty(value).map_err(|error| Stop::Failed(error.to_string()))?);
+    say!("{}", serde_json::to_string_pretty(value).map_err(|error| Stop::Failed(error.to_string()))?);
     Ok(())
 }
 
@@ -17,6 +17,6 @@ pub fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String
     let widths: [usize; N] = std::array::from_fn(width);
     for line in &lines {
         let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        say!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }

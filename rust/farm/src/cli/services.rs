@@ -28,9 +28,9 @@ pub async fn master(arguments: MasterArguments) -> Result<(), Stop> {
     };
     let asked_to_stop = stop_signal()?;
     let master = Master::start(options).await.map_err(|error| Stop::Failed(error.to_string()))?;
-    println!("{} is listening on {}", master.info().name, master.url());
+    say!("{} is listening on {}", master.info().name, master.url());
     asked_to_stop.await;
-    println!("stopping");
+    say!("stopping");
     master.stop().await;
     Ok(())
 }
@@ -51,9 +51,9 @@ pub async fn slave(arguments: SlaveArguments, master: String) -> Result<(), Stop
     let asked_to_stop = stop_signal()?;
     let slave = Slave::start(options, Arc::new(Heard)).await.map_err(|error| Stop::Failed(error.to_string()))?;
     let seen = slave.snapshot();
-    println!("{} is ready with Blender {}", seen.name, seen.blender);
+    say!("{} is ready with Blender {}", seen.name, seen.blender);
     asked_to_stop.await;
-    println!("stopping");
+    say!("stopping");
     slave.stop().await;
     Ok(())
 }

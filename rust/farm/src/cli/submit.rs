@@ -52,11 +52,11 @@ pub async fn submit(arguments: SubmitArguments, address: &str, json: bool) -> Re
         if json {
             return print_json(&serde_json::json!({ "job": job }));
         }
-        println!("Job sent: number {job}");
+        say!("Job sent: number {job}");
         return Ok(());
     }
     if !json {
-        println!("Job sent: number {job}");
+        say!("Job sent: number {job}");
     }
     let detail = wait(&api, job, arguments.output.as_deref()).await?;
     if json {
@@ -68,7 +68,7 @@ pub async fn submit(arguments: SubmitArguments, address: &str, json: bool) -> Re
     match detail.job.state {
         JobState::Finished => {
             if let (Some(folder), false) = (&arguments.output, json) {
-                println!("{} frames in {}", detail.job.done, folder.display());
+                say!("{} frames in {}", detail.job.done, folder.display());
             }
             Ok(())
         }
@@ -150,7 +150,7 @@ async fn wait(api: &Api, job: JobId, output: Option<&Path>) -> Result<JobDetail,
         let detail = match api.job(job).await {
             Ok(detail) => detail,
             Err(error) if error.is_transient() => {
-                say(&bar, plain, &mut last_line, format!("reconnecting: {error}"));
+                show_line(&bar, plain, &mut last_line, format!("reconnecting: {error}"));
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             }
@@ -164,7 +164,7 @@ async fn wait(api: &Api, job: JobId, output: Option<&Path>) -> Result<JobDetail,
             "job {job}: {}{why}, {} of {} frames done, {} rendering{failed}",
             detail.job.status, detail.job.done, detail.job.total, detail.job.rendering
         );
-        say(&bar, plain, &mut last_line, line);
+        show_line(&bar, plain, &mut last_line, line);
         if let Some(folder) = output {
             fetch_new(api, job, &detail, folder, &mut fetched).await?;
         }
@@ -220,9 +220,9 @@ fn bar(template: &str) -> ProgressBar {
 }
 
 /// A message beside the bar on a terminal; a line of its own in a pipe, where it changed.
-fn say(bar: &ProgressBar, plain: bool, last: &mut String, line: String) {
+fn show_line(bar: &ProgressBar, plain: bool, last: &mut String, line: String) {
     if plain && *last != line {
-        eprintln!("{line}");
+        say_aside!("{line}");
         *last = line;
     } else {
         bar.set_message(line);
