@@ -88,7 +88,8 @@ pub enum Reply {
     Accepted(JobId),
     /// The slave's number.
     Registered(SlaveId),
-    /// What to drop and what to do; empty when there is nothing to say yet.
+    /// What to drop and what to do; empty when there is nothing to say yet. Then the poll is held, and decided again
+    /// after every change of the farm, its own events included.
     Poll(PollReply),
     /// Whether the result was new; false for a task that was done already.
     HandedIn(bool),
@@ -156,7 +157,7 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             let slave = farm.slave_by_key(&key).map_or(SlaveId(farm.last_slave + 1), |known| known.id);
             Decision::new(vec![Event::SlaveJoined { slave, key, name, info }], Reply::Registered(slave))
         }
-        Command::Poll { slave, held, want } => poll(farm, now, slave, held, want),
+        Command::Poll { slave, held, want } => poll(farm, slave, held, want),
         Command::Leave(id) => leave(farm, id, LeaseEnd::Released, Event::SlaveLeft { slave: id }),
         Command::Lose(id) => leave(farm, id, LeaseEnd::Lost, Event::SlaveLost { slave: id }),
         Command::HandIn { job: id, frame, result } => {
@@ -208,7 +209,7 @@ fn submit(farm: &Farm, spec: Box<JobSpec>) -> Result<Decision, Refusal> {
     Decision::new(vec![Event::JobAccepted { job, spec }], Reply::Accepted(job))
 }
 
-fn poll(farm: &Farm, now: Timestamp, id: SlaveId, held: Vec<HeldLease>, want: Want) -> Result<Decision, Refusal> {
+fn poll(farm: &Farm, id: SlaveId, held: Vec<HeldLease>, want: Want) -> Result<Decision, Refusal> {
     let slave = farm.slaves.get(&id).ok_or(Refusal::UnknownSlave(id))?;
     let mut events = Vec::new();
     if slave.state != SlaveState::Ready {
@@ -244,25 +245,17 @@ fn poll(farm: &Farm, now: Timestamp, id: SlaveId, held: Vec<HeldLease>, want: Wa
             drop.insert(lease_id, HeldLease { lease: lease_id, job, frames: lost });
         }
     }
-    // The balance looks at the farm as it is after the above.
+    // The balance must see the farm as it is after the above: whoever holds the poll open asks again once it is applied.
     let mut grant = None;
-    if want != Want::Nothing && drop.is_empty() {
-        let settled;
-        let farm = if events.is_empty() {
-            farm
-        } else {
-            let mut next = farm.clone();
-            events.iter().for_each(|event| next.apply(&Farm::record(now, event.clone())));
-            settled = next;
-            &settled
-        };
-        let slave = farm.slaves.get(&id).ok_or(Refusal::UnknownSlave(id))?;
-        if let Some((job, frames)) = balance::next_chunk(farm, slave, want) {
-            let lease = LeaseId(farm.last_lease + 1);
-            events.push(Event::LeaseGranted { lease, slave: id, job, frames: frames.clone() });
-            let spec = farm.jobs.get(&job).ok_or(Refusal::UnknownJob(job))?.spec.clone();
-            grant = Some(Box::new(LeaseGrant { lease, job, frames, spec }));
-        }
+    if want != Want::Nothing
+        && drop.is_empty()
+        && events.is_empty()
+        && let Some((job, frames)) = balance::next_chunk(farm, slave, want)
+    {
+        let lease = LeaseId(farm.last_lease + 1);
+        events.push(Event::LeaseGranted { lease, slave: id, job, frames: frames.clone() });
+        let spec = farm.jobs.get(&job).ok_or(Refusal::UnknownJob(job))?.spec.clone();
+        grant = Some(Box::new(LeaseGrant { lease, job, frames, spec }));
     }
     Decision::new(events, Reply::Poll(PollReply { drop: drop.into_values().collect(), grant }))
 }

@@ -67,9 +67,14 @@ impl Env {
     }
 
     pub fn poll(&mut self, slave: SlaveId, held: Vec<HeldLease>, want: Want) -> PollReply {
-        match self.step(Command::Poll { slave, held, want }).unwrap() {
-            Reply::Poll(reply) => reply,
-            other => panic!("{other:?}"),
+        loop {
+            let before = self.log.len();
+            match self.step(Command::Poll { slave, held: held.clone(), want }).unwrap() {
+                // As the master does: a held poll is decided again after a change.
+                Reply::Poll(reply) if reply.is_empty() && self.log.len() > before => {}
+                Reply::Poll(reply) => return reply,
+                other => panic!("{other:?}"),
+            }
         }
     }
 

@@ -196,7 +196,10 @@ impl Keeper {
                 taken += 1;
                 next = if stop || taken >= GROUP { None } else { inbox.try_recv().ok() };
             }
-            if !group.records.is_empty() {
+            // Until nothing more follows: a poll's own events (a lease given back) may be what it waits for.
+            let mut served = 0;
+            while group.records.len() > served {
+                served = group.records.len();
                 self.serve_waiters(&mut group);
             }
             changed |= !group.records.is_empty();
