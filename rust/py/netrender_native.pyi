@@ -49,7 +49,7 @@ class Master:
         """Returns once everything is on disk and the port is free. Safe to call twice."""
 
     def snapshot(self) -> dict[str, Any]:
-        """{"state": "stopped"|"running"|"failed", "url", "port", "name", "data", "error": str|None,
+        """{"state": "stopped"|"running"|"busy" (starting or stopping), "url", "port", "name", "data", "error": str|None,
         "jobs": [job], "slaves": [slave]}; job and slave as in Client.snapshot()."""
 
 @final

@@ -147,8 +147,8 @@ fn replay(store: &mut dyn Store) -> Result<Farm, StoreError> {
     Ok(farm)
 }
 
-/// Gives an answer once it is known whether its events are durable; the slave whose poll nobody waited for any more.
-type HeldBack = Box<dyn FnOnce(Result<(), &MasterError>) -> Option<SlaveId> + Send>;
+/// Gives an answer once it is known whether its events are durable.
+type HeldBack = Box<dyn FnOnce(Result<(), &MasterError>) + Send>;
 
 /// A group of decisions on its way to the disk. Answers are held back until it is there.
 #[derive(Default)]
@@ -160,8 +160,8 @@ struct Group {
 impl Group {
     fn answer<T: Send + 'static>(&mut self, to: Answer<T>, result: Result<T, MasterError>) {
         self.answers.push(Box::new(move |durable| {
+            // Whoever asked may be gone. A grant that reached nobody is taken back at the slave's next poll.
             let _ = to.send(durable.map_err(MasterError::clone).and(result));
-            None
         }));
     }
 }
@@ -307,10 +307,7 @@ impl Keeper {
             Ok(Reply::Poll(reply)) if reply.is_empty() => {
                 self.waiters.insert(slave, waiter);
             }
-            Ok(Reply::Poll(reply)) => group.answers.push(Box::new(move |durable| {
-                // Nobody there any more: the grant must not wait for the slave's next poll to be noticed.
-                waiter.answer.send(durable.map_err(MasterError::clone).map(|()| reply)).err().map(|_| slave)
-            })),
+            Ok(Reply::Poll(reply)) => group.answer(waiter.answer, Ok(reply)),
             Ok(_) => {}
             Err(error) => group.answer(waiter.answer, Err(error)),
         }
@@ -336,10 +333,8 @@ impl Keeper {
             }
             MasterError::from(error)
         });
-        let unheard: Vec<SlaveId> =
-            group.answers.into_iter().filter_map(|answer| answer(outcome.as_ref().copied())).collect();
-        for slave in unheard {
-            tracing::debug!(%slave, "a poll was answered that nobody waits for any more; its next poll mends that");
+        for answer in group.answers {
+            answer(outcome.as_ref().copied());
         }
     }
 
