@@ -99,6 +99,14 @@ def test_frames_can_be_fetched_later(farm, blender_program, tmp_path):
     job = farm.submit(master, blender_program, blend, "--wait")
     farm.cli("get", job, "--frames", "2-3", "--output", tmp_path / "some", "--master", master.url)
     assert sorted(film.in_folder(tmp_path / "some")) == [2, 3]
+
+    # A file of the same name and size that is another take is replaced
+    frame = next((tmp_path / "some").rglob("0002.exr"))
+    whole = frame.read_bytes()
+    frame.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    farm.cli("get", job, "--frames", "2-3", "--output", tmp_path / "some", "--master", master.url)
+    assert frame.read_bytes() == whole
+
     farm.cli("get", job, "--what", "jpg", "--output", tmp_path / "jpg", "--master", master.url)
     assert len(list((tmp_path / "jpg").rglob("*.jpg"))) == 4
     assert not list((tmp_path / "jpg").rglob("*.exr"))

@@ -1,8 +1,12 @@
 //! Fetching finished frames as files. A file under its final name is complete.
 
 use super::{ClientError, transfer::Phase, transfer::Transfer};
-use crate::api::Api;
+use crate::{
+    api::Api,
+    blobs::{BlobError, digest_of_file},
+};
 use netrender_core::{
+    digest::Digest,
     frames::FrameList,
     ids::{Frame, JobId},
 };
@@ -41,8 +45,8 @@ impl FetchWhat {
     }
 }
 
-/// Fetches the finished ones of `frames` (None: all) into `folder` as `0007.exr`, numbered as Blender does. Frames whose
-/// file is there in the right size are not fetched again.
+/// Fetches the finished ones of `frames` (None: all) into `folder` as `0007.exr`, numbered as Blender does. A film that is
+/// there with the right digest is not fetched again; the same name and size may be another job's or an older take.
 pub async fn fetch(
     api: &Api,
     job: JobId,
@@ -54,7 +58,7 @@ pub async fn fetch(
     transfer.accepted(job.0);
     let detail = api.job(job).await?;
     let chosen = frames.map(FrameList::frames);
-    let wanted: Vec<(Frame, Option<u64>)> = detail
+    let wanted: Vec<(Frame, Option<(u64, Digest)>)> = detail
         .tasks
         .iter()
         .filter(|task| chosen.as_ref().is_none_or(|chosen| chosen.contains(&task.frame)))
@@ -62,7 +66,7 @@ pub async fn fetch(
             FetchWhat::Exr => task.film.is_some(),
             FetchWhat::Jpg => task.preview,
         })
-        .map(|task| (task.frame, task.film_bytes.filter(|_| what == FetchWhat::Exr)))
+        .map(|task| (task.frame, task.film_bytes.zip(task.film).filter(|_| what == FetchWhat::Exr)))
         .collect();
     if wanted.is_empty() {
         return Err(ClientError::Usage(format!("none of these frames of job {job} is finished yet")));
@@ -70,13 +74,14 @@ pub async fn fetch(
     let failed = |path: &Path, error: std::io::Error| ClientError::File { path: path.into(), why: error.to_string() };
     std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     transfer.enter(Phase::Receiving);
-    transfer.expect(wanted.iter().filter_map(|(_, bytes)| *bytes).sum());
+    transfer.expect(wanted.iter().filter_map(|(_, film)| film.map(|(bytes, _)| bytes)).sum());
     let mut files = Vec::new();
-    for (frame, bytes) in wanted {
+    for (frame, film) in wanted {
         let path = folder.join(format!("{}.{}", blender_number(frame), what.extension()));
         let there = std::fs::metadata(&path).ok().map(|meta| meta.len());
-        if bytes.is_some() && there == bytes {
-            transfer.moved(bytes.unwrap_or(0));
+        let same = |(bytes, digest)| there == Some(bytes) && digest_of_file(&path).is_ok_and(|found| found == digest);
+        if let Some((bytes, _)) = film.filter(|film| same(*film)) {
+            transfer.moved(bytes);
         } else {
             let mut response = api.plain(&Api::plain_name(what.extension(), job, frame)).await?;
             let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(folder, error))?;
@@ -87,6 +92,12 @@ pub async fn fetch(
             while let Some(chunk) = response.chunk().await.map_err(broke)? {
                 file.write_all(&chunk).map_err(|error| failed(&path, error))?;
                 transfer.moved(chunk.len() as u64);
+            }
+            if let Some((_, expected)) = film {
+                let found = digest_of_file(file.path()).map_err(|error| failed(&path, error))?;
+                if found != expected {
+                    return Err(crate::api::ApiError::from(BlobError::WrongDigest { expected, found }).into());
+                }
             }
             // A temporary file is private; a frame is for whoever may read the folder.
             #[cfg(unix)]
