@@ -91,6 +91,10 @@ pub struct PollRequest {
     pub held: Vec<HeldLease>,
     /// Whether it wants more.
     pub want: Want,
+    /// Grows with each poll since the slave registered; 0 for none. A poll that was given up may arrive after the one
+    /// that followed it, by another connection: what it says is old news.
+    #[serde(default)]
+    pub number: u64,
 }
 
 /// What to drop, what to do. Both empty: nothing for now, poll again.

@@ -231,7 +231,7 @@ async fn poll(
     Ours(request): Ours<PollRequest>,
 ) -> Answer<PollReply> {
     let slave = slave_id(&slave)?;
-    match tokio::time::timeout(POLL, app.owner.poll(slave, request.held, request.want)).await {
+    match tokio::time::timeout(POLL, app.owner.poll(slave, request)).await {
         Ok(reply) => reply.map(Json),
         Err(_) => Ok(Json(PollReply::default())),
     }

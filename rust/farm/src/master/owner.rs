@@ -17,7 +17,7 @@ use netrender_core::{
     liveness::Liveness,
     retry::RetryPolicy,
     scheduler::{Command, Decision, Reply, decide},
-    wire::{FarmView, HeldLease, PollReply, Progress},
+    wire::{FarmView, HeldLease, PollReply, PollRequest, Progress},
 };
 use std::{
     collections::BTreeMap,
@@ -33,7 +33,7 @@ type Answer<T> = oneshot::Sender<Result<T, MasterError>>;
 
 enum Request {
     Do(Box<Command>, Answer<Reply>),
-    Poll { slave: SlaveId, held: Vec<HeldLease>, want: Want, answer: Answer<PollReply> },
+    Poll { slave: SlaveId, poll: PollRequest, answer: Answer<PollReply> },
     Heard { slave: SlaveId, progress: Option<Progress>, answer: Answer<()> },
     Look(Box<dyn FnOnce(&Farm) + Send>),
     Tick,
@@ -74,6 +74,7 @@ impl Owner {
             liveness: Liveness::default(),
             progress: BTreeMap::new(),
             waiters: BTreeMap::new(),
+            polls: BTreeMap::new(),
             view: view_sender,
             revision: 0,
         };
@@ -95,8 +96,8 @@ impl Owner {
     }
 
     /// Answered when there is something to do or to drop; may take for ever.
-    pub async fn poll(&self, slave: SlaveId, held: Vec<HeldLease>, want: Want) -> Result<PollReply, MasterError> {
-        self.ask(|answer| Request::Poll { slave, held, want, answer }).await
+    pub async fn poll(&self, slave: SlaveId, poll: PollRequest) -> Result<PollReply, MasterError> {
+        self.ask(|answer| Request::Poll { slave, poll, answer }).await
     }
 
     /// A sign of life.
@@ -174,6 +175,8 @@ struct Keeper {
     liveness: Liveness,
     progress: BTreeMap<SlaveId, Progress>,
     waiters: BTreeMap<SlaveId, Waiter>,
+    /// The number of each slave's latest poll.
+    polls: BTreeMap<SlaveId, u64>,
     view: watch::Sender<Arc<FarmView>>,
     revision: u64,
 }
@@ -227,13 +230,20 @@ impl Keeper {
                 let reply = self.decide(*command, group);
                 if let Ok(Reply::Registered(slave)) = reply {
                     self.hear(slave);
+                    self.polls.remove(&slave);
                 }
                 if let Some(slave) = left {
                     self.forget(slave);
                 }
                 group.answer(answer, reply);
             }
-            Request::Poll { slave, held, want, answer } => {
+            Request::Poll { slave, poll: PollRequest { held, want, number }, answer } => {
+                let latest = self.polls.entry(slave).or_default();
+                if number != 0 && number < *latest {
+                    group.answer(answer, Ok(PollReply::default()));
+                    return false;
+                }
+                *latest = number;
                 // A slave has one poll open. An older one is a connection it gave up.
                 self.waiters.remove(&slave);
                 self.hear(slave);

@@ -74,10 +74,12 @@ fn away(shared: &Shared, why: String) {
 /// Keeps one poll open until the line breaks.
 async fn serve(shared: &Arc<Shared>, link: &Link, backoff: &mut Backoff) -> Result<Infallible, ApiError> {
     let mut desk = shared.desk.subscribe();
+    let mut number = 0;
     loop {
+        number += 1;
         let (request, mark) = {
             let desk = desk.borrow_and_update();
-            (PollRequest { held: desk.held(), want: desk.want() }, desk.poll_mark())
+            (PollRequest { held: desk.held(), want: desk.want(), number }, desk.poll_mark())
         };
         let reply = tokio::select! {
             biased;
