@@ -66,14 +66,18 @@ class Blender:
         assert blend.exists()
         return blend
 
-    def render_local(self, blend, frames, folder):
+    def render_local_with_scripts(self, blend, frame, folder):
+        """The film of a frame of a scene whose own Python may run."""
+        return self.render_local(blend, [frame], folder, "--enable-autoexec")[frame]
+
+    def render_local(self, blend, frames, folder, *options):
         """{frame: film} as this machine renders them without any farm."""
         folder.mkdir(parents=True, exist_ok=True)
         pattern = folder / "####"
         if self.is_python:
             command = [self.path, "-c", LOCAL, blend, pattern, ",".join(map(str, frames))]
         else:
-            command = [self.path, "-b", "-noaudio", "--factory-startup", blend, "-o", pattern]
+            command = [self.path, "-b", "-noaudio", "--factory-startup", *options, blend, "-o", pattern]
             command += ["-f", ",".join(map(str, frames))]
         done = subprocess.run(
             list(map(str, command)),

@@ -4,12 +4,13 @@
 import contextlib
 import http.client
 import json
+import struct
 import time
 import urllib.parse
 
 import blake3
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 
 def digest_of(data):
@@ -92,17 +93,28 @@ class MasterApi:
         assert answer.status < 300, (answer.status, answer.body[:500])
         return digest
 
+    def put_pieces(self, *contents):
+        """Sends pieces, plain; their digests."""
+        records = [
+            bytes.fromhex(digest_of(data)) + struct.pack("<II", len(data), len(data)) + data
+            for data in contents
+        ]
+        answer = self.call("POST", "api/v1/pieces", b"".join(records), "application/octet-stream")
+        assert answer.status == 204, (answer.status, answer.body[:500])
+        return [digest_of(data) for data in contents]
+
+    def missing_pieces(self, digests):
+        body = b"".join(map(bytes.fromhex, digests))
+        bits = self.call("POST", "api/v1/pieces/missing", body, "application/octet-stream").body
+        return [digest for at, digest in enumerate(digests) if bits[at // 8] >> at % 8 & 1]
+
     def put_blend(self, data, place="shots/sent.blend"):
         """A manifest with one .blend; returns its digest."""
-        piece = self.put_blob(data)
-        asset = {
-            "source": f"/{place}",
-            "place": place,
-            "digest": piece,
-            "bytes": len(data),
-            "pieces": [{"digest": piece, "bytes": len(data)}],
-        }
-        return self.put_blob(json.dumps({"blend": place, "assets": [asset]}).encode())
+        (piece,) = self.put_pieces(data)
+        asset = {"source": f"/{place}", "place": place, "digest": piece, "bytes": len(data), "pieces": 1}
+        return self.put_blob(
+            json.dumps({"version": 2, "blend": place, "assets": [asset], "paths": []}).encode()
+        )
 
     def submit(self, manifest, **changes):
         """Queues a job; returns the answer, good or bad."""

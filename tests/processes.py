@@ -91,7 +91,7 @@ class FarmEnv:
 
     # -------------------------------------------------------------------------------------------- services
 
-    def spawn(self, name, command, **environ):
+    def spawn(self, name, command, stdin=subprocess.DEVNULL, **environ):
         log = self.folder / f"{name}-{len(self.services)}.log"
         command = [*self.prefix, *map(str, command)]
         with log.open("wb") as file:
@@ -99,7 +99,7 @@ class FarmEnv:
                 command,
                 cwd=self.folder,
                 env={**self.environ, **environ},
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

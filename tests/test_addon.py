@@ -212,12 +212,16 @@ request = native.requests[0]
 assert request["source"] == bpy.data.filepath == arguments[0]
 assert os.path.basename(request["blend"]) == "a.blend" and request["blend"] != arguments[0]
 assert not os.path.exists(os.path.dirname(request["blend"])), "the copy stays behind"
-assert request["frames"] == "3-12" and request["engine"] == "CYCLES" and request["name"] == "a"
-assert (request["width"], request["height"]) == (80, 60)
+assert request["frames"] is None and request["engine"] == "CYCLES" and request["name"] == "a"
+assert request["scene"] == scene.name and request["send_anyway"] is False
+assert request["program"] == (bpy.app.binary_path or sys.executable)
 assert os.stat(arguments[0]).st_mtime_ns == saved, "the artist's file was written"
 
 assert bpy.ops.netrender.send_frame() == {"FINISHED"}
 assert native.requests[1]["frames"] == "5" and wm.netrender.last_job == 2
+scene.netrender.job.frames = "1-10,15"
+bpy.ops.netrender.send_job()
+assert native.requests[2]["frames"] == "1-10,15"
 
 bpy.ops.netrender.cancel_job(job=1)
 assert native.jobs[0]["state"] == "canceled"
@@ -229,7 +233,7 @@ assert scene.netrender.client.master == "http://127.0.0.1:8000"
     )
 
 
-def test_what_the_slaves_would_miss_is_named_before_sending(run, tmp_path):
+def test_what_would_go_wrong_is_named_before_sending(run, tmp_path):
     run(
         """
 import netrender_native as native
@@ -238,17 +242,41 @@ painted = bpy.data.images.new("Face", 4, 4)
 painted.use_fake_user = True
 painted.pixels[0] = 0.5
 painted.update()
-assert "Face" in refused(bpy.ops.netrender.send_job)
-bpy.data.images.remove(painted)
-gone = bpy.data.images.load(arguments[0])
-gone.filepath, gone.use_fake_user = "//textures/gone.png", True
+finding = {"kind": "missing", "path": "/textures/gone.png", "user": "image gone", "why": "No such file"}
+native.problems.append(finding)
 assert "gone.png" in refused(bpy.ops.netrender.send_job)
-assert native.requests == []
+assert native.requests[0]["unsaved_images"] == ["Face"]
+assert wm.netrender.last_job == 0
+assert bpy.ops.netrender.check_files() == {"FINISHED"}
+from netrender_rs import session
+assert session.problems() == 1
+wm.netrender.show_findings(session.report)
+assert [(f.name, f.is_problem) for f in wm.netrender.findings] == [("/textures/gone.png", True)]
 assert bpy.ops.netrender.send_job(send_anyway=True) == {"FINISHED"}
-bpy.data.images.remove(gone)
+assert wm.netrender.last_job == 1
 for camera in [o for o in bpy.data.objects if o.type == "CAMERA"]:
     bpy.data.objects.remove(camera)
 assert "no camera" in refused(bpy.ops.netrender.send_job)
+""",
+        tmp_path / "a.blend",
+    )
+
+
+def test_files_added_by_hand_are_kept_with_the_scene(run, tmp_path):
+    run(
+        """
+folder = os.path.dirname(arguments[0])
+bpy.ops.wm.save_as_mainfile(filepath=arguments[0])
+job = scene.netrender.job
+bpy.ops.netrender.add_files(directory=folder, files=[{"name": "a.usd"}, {"name": "b.usd"}])
+bpy.ops.netrender.add_files(directory=folder, files=[{"name": "a.usd"}])
+bpy.ops.netrender.add_files(directory=folder, relative_path=False)
+assert [item.path for item in job.extra] == ["//a.usd", "//b.usd", folder], [i.path for i in job.extra]
+job.extra_index = 1
+bpy.ops.netrender.remove_file()
+bpy.ops.wm.save_as_mainfile(filepath=arguments[0])
+bpy.ops.wm.open_mainfile(filepath=arguments[0])
+assert [item.path for item in bpy.context.scene.netrender.job.extra] == ["//a.usd", folder]
 """,
         tmp_path / "a.blend",
     )

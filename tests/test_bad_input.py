@@ -169,13 +169,14 @@ def test_json_that_is_not_ours(farm):
 def test_jobs_that_cannot_be_right(farm):
     api = MasterApi(farm.master().url)
     manifest = api.put_blend(b"a scene")
-    climbing = {"source": "/x", "place": "../x", "digest": digest_of(b""), "bytes": 0, "pieces": []}
-    escaping = api.put_blob(json.dumps({"blend": "../x", "assets": [climbing]}).encode())
-    unsent = {
-        "source": "/x", "place": "x", "digest": digest_of(b"?"), "bytes": 1,
-        "pieces": [{"digest": digest_of(b"?"), "bytes": 1}],
-    }  # fmt: skip
-    incomplete = api.put_blob(json.dumps({"blend": "x", "assets": [unsent]}).encode())
+    climbing = {"source": "/x", "place": "../x", "digest": digest_of(b""), "bytes": 0, "pieces": 0}
+    escaping = api.put_blob(
+        json.dumps({"version": 2, "blend": "../x", "assets": [climbing], "paths": []}).encode()
+    )
+    unsent = {"source": "/x", "place": "x", "digest": digest_of(b"?"), "bytes": 1, "pieces": 1}
+    incomplete = api.put_blob(
+        json.dumps({"version": 2, "blend": "x", "assets": [unsent], "paths": []}).encode()
+    )
     no_manifest = api.put_blob(b"no manifest")
     for wanted, changes in (
         (escaping, {}),
@@ -341,7 +342,11 @@ def test_a_full_disk_stops_intake_and_loses_nothing(farm, as_root, blender_progr
         assert "disk" in (error["message"] + error["hint"]).lower() or "space" in error["message"].lower()
         noisy = blender_program.build(tmp_path / "noisy" / "shot.blend", "rich", "noise")
         address = ["--master", master.url, "--blender", blender_program.path]
-        assert "disk is full" in complaint(farm.cli("submit", noisy, *address, code=1, timeout_s=30))
+        assert "the master has room for" in complaint(
+            farm.cli("submit", noisy, *address, code=1, timeout_s=30)
+        )
+        insisting = farm.cli("submit", noisy, *address, "--send-anyway", code=1, timeout_s=30)
+        assert "disk is full" in complaint(insisting)
         assert [j["id"] for j in api.jobs()] == [job]
 
         # And what is there can still be looked at and fetched

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,13 +18,15 @@ HERE = Path(__file__).resolve().parent
 ADDON = HERE.parent / "addon" / "netrender_rs"
 SMALL = HERE / "scenes" / "small.py"
 LINKED = HERE / "scenes" / "linked.py"
+ONE = HERE / "scenes" / "paths_one.py"
+RARE = HERE / "scenes" / "paths_rare.py"
 PATIENCE_S = 120
 
 # Cold render of one frame by the bpy module, which has no `-f`.
 COLD = """
 import bpy, sys
-blend, out, frame = sys.argv[1:]
-bpy.ops.wm.open_mainfile(filepath=blend)
+blend, out, frame, scripts = sys.argv[1:]
+bpy.ops.wm.open_mainfile(filepath=blend, use_scripts=scripts == "yes")
 scene = bpy.context.scene
 scene.frame_set(int(frame))
 scene.render.filepath = out
@@ -55,9 +58,14 @@ class Blender:
 
     def run(self, script, *arguments):
         done = subprocess.run(
-            self.command(script, *arguments), capture_output=True, text=True, timeout=PATIENCE_S
+            self.command(script, *arguments),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE_S,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def build(self, folder, *wishes):
         """A scene from scenes/small.py; its texture lies in `folder`/textures."""
@@ -67,13 +75,30 @@ class Blender:
         self.run(SMALL, blend, folder / "textures" / "made.png", *wishes)
         return blend
 
-    def render_cold(self, blend, frame, out):
+    def build_one(self, folder, raw=None, *wishes, picture="made.png"):
+        """A scene from scenes/paths_one.py; its picture lies in `folder`/textures."""
+        folder.mkdir(parents=True, exist_ok=True)
+        blend, picture = folder / "one.blend", folder / "textures" / picture
+        self.run(ONE, blend, picture, raw or picture, *wishes)
+        return blend
+
+    def trace(self, blend, *options):
+        """What trace.py tells."""
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "trace.json"
+            self.run(ADDON / "trace.py", blend, out, *options)
+            return json.loads(out.read_bytes())
+
+    def render_cold(self, blend, frame, out, scripts=False):
         if self.is_python:
-            command = [self.path, "-c", COLD, str(blend), str(out), str(frame)]
+            command = [self.path, "-c", COLD, str(blend), str(out), str(frame), "yes" if scripts else "no"]
         else:
             pattern = out.with_name(out.stem + "_####")
-            command = [self.path, "-b", "-noaudio", str(blend), "-o", str(pattern), "-f", str(frame)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+            command = [self.path, "-b", "-noaudio", "-y" if scripts else "-Y", str(blend)]
+            command += ["-o", str(pattern), "-f", str(frame)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=PATIENCE_S, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         if not self.is_python:
             out.with_name(f"{out.stem}_{frame:04}.exr").rename(out)
@@ -117,15 +142,18 @@ class Worker:
         self.send(op, **fields)
         return self.answer()
 
-    def load(self, blend, paths=None, **fields):
+    def load(self, blend, files=None, paths=(), **fields):
         defaults = {
+            "source": str(blend),
+            "scripts": False,
             "scene": None,
             "engine": None,
             "threads": 0,
             "scratch": str(self.scratch),
             "view_table": None,
         }
-        return self.ask("load", blend=str(blend), paths=paths or {}, **{**defaults, **fields})
+        fields = {**defaults, **fields}
+        return self.ask("load", blend=str(blend), files=files or {}, paths=list(paths), **fields)
 
     def render(self, frame, output):
         return self.ask("render", frame=frame, output=str(output))
@@ -135,6 +163,18 @@ class Worker:
         self.socket.close()
         self.process.wait(PATIENCE_S)
         self.process.stderr.close()
+
+
+def sent(told, artist, slave):
+    """What a load request says of a traced scene whose folder `artist` lies at `slave` here."""
+
+    def here(path):
+        odd = path.translate({0x10DC00 + byte: 0xDC00 + byte for byte in range(0x80, 0x100)})
+        return odd.replace(str(artist), str(slave), 1)
+
+    paths = [[here(p["library"]), p["raw"], here(p["path"]), p["found"] > 0] for p in told["paths"]]
+    files = {path: here(path) for path in told["files"]}
+    return {"source": told["source"], "files": files, "paths": paths}
 
 
 @pytest.fixture(scope="session", params=blenders(), ids=lambda b: Path(b).name if b else "none")
@@ -175,7 +215,7 @@ def assert_same_pixels(film, other):
 def test_hello_tells_who_it_is(worker):
     hello = worker.hello
     assert hello["token"] == "secret"
-    assert hello["protocol"] == 1
+    assert hello["protocol"] == 2
     assert len(hello["blender"]) == 3
     assert hello["blender"] >= [3, 4, 0]
     assert "CYCLES" in hello["engines"]
@@ -200,7 +240,7 @@ def test_warm_frames_equal_cold_local_ones(blender, worker, tmp_path):
 
     # Then it tells the film's shape and gives the view transform
     assert (loaded["scene"], loaded["engine"]) == ("Small", "CYCLES")
-    assert (loaded["width"], loaded["height"], loaded["missing"]) == (16, 12, [])
+    assert (loaded["width"], loaded["height"]) == (16, 12)
     assert loaded["view_table"] == str(table)
     header = table.read_bytes()[:26]
     assert header[16:26] == (65).to_bytes(4, "big") + (65 * 65).to_bytes(4, "big") + bytes([16, 2])
@@ -306,16 +346,16 @@ def test_a_missing_denoiser_fails_the_frame_and_says_why(blender, worker, tmp_pa
     assert not (tmp_path / "1.exr").exists()
 
 
-def test_linked_scene_of_absolute_paths_moves_whole(blender, worker, tmp_path):
-    """Nested libraries, UDIM tiles and a scene that is not the active one, each by an absolute path."""
+@pytest.mark.parametrize("loop", [False, True], ids=["nested", "loop"])
+def test_linked_scene_of_absolute_paths_moves_whole(blender, worker, tmp_path, loop):
+    """Nested libraries, UDIM tiles and a scene that is not the active one, each by an absolute path; with `loop`
+    the libraries link each other and one links itself."""
     artist, slave = tmp_path / "artist", tmp_path / "slave"
     for folder in ("sets", "props", "textures"):
         (artist / folder).mkdir(parents=True)
-    blender.run(LINKED, artist)
+    blender.run(LINKED, artist, *(["loop"] if loop else []))
     shot = artist / "shot.blend"
-    out = tmp_path / "trace.json"
-    blender.run(ADDON / "trace.py", shot, out, "--scene", "Shot")
-    told = json.loads(out.read_text())
+    told = blender.trace(shot, "--scene", "Shot")
     assert {Path(f).name for f in told["files"]} == {
         "set.blend",
         "prop.blend",
@@ -325,11 +365,291 @@ def test_linked_scene_of_absolute_paths_moves_whole(blender, worker, tmp_path):
     cold = blender.render_cold(shot, 2, tmp_path / "cold.exr")
 
     artist.rename(slave)
-    paths = {f: f.replace(str(artist), str(slave)) for f in told["files"]}
-    assert worker.load(slave / "shot.blend", paths, scene="Shot")["ok"]["missing"] == []
+    fields = sent(told, artist, slave)
+    assert "ok" in worker.load(slave / "shot.blend", scene="Shot", **fields)
     output = tmp_path / "2.exr"
     assert "ok" in worker.render(2, output)
     assert_same_pixels(output, cold)
+
+
+@pytest.mark.parametrize("loop", [False, True], ids=["nested", "loop"])
+def test_relative_libraries_from_a_copy(blender, worker, tmp_path, loop):
+    """Nested libraries by relative paths; with `loop` they link each other and one links itself."""
+    artist, slave = tmp_path / "artist", tmp_path / "slave"
+    for folder in ("sets", "props", "textures"):
+        (artist / folder).mkdir(parents=True)
+    blender.run(LINKED, artist, "relative", *(["loop"] if loop else []))
+    shot = artist / "shot.blend"
+    in_place = blender.trace(shot)
+
+    # When it is traced from a copy in some temporary folder
+    copy = tmp_path / "deep" / "down" / "copy.blend"
+    copy.parent.mkdir(parents=True)
+    shutil.copy(shot, copy)
+    told = blender.trace(copy, "--source", shot)
+
+    # Then nothing is different, even what Blender calls each path
+    assert told == in_place
+    assert told["missing"] == []
+    names = {Path(f).name for f in told["files"]}
+    assert names == {"set.blend", "prop.blend", "wood.1001.png", "wood.1002.png"}
+    library, raw = str(artist / "props" / "prop.blend"), "//../textures/wood.<UDIM>.png"
+    wood = next(p for p in told["paths"] if p["kind"] == "image")
+    assert (wood["library"], wood["raw"], wood["found"]) == (library, raw, 2)
+    assert wood["path"] == str(artist / "textures" / "wood.<UDIM>.png")
+
+    # And it renders elsewhere as it does here
+    cold = blender.render_cold(shot, 2, tmp_path / "cold.exr")
+    artist.rename(slave)
+    assert "ok" in worker.load(slave / "shot.blend", scene="Shot", **sent(told, artist, slave))
+    assert "ok" in worker.render(2, tmp_path / "2.exr")
+    assert_same_pixels(tmp_path / "2.exr", cold)
+
+
+def test_libraries_need_not_lie_as_they_did(blender, worker, tmp_path):
+    """Relative paths between files that lie in other folders here than on the artist's machine."""
+    artist, slave = tmp_path / "artist", tmp_path / "slave"
+    for folder in ("sets", "props", "textures"):
+        (artist / folder).mkdir(parents=True)
+    blender.run(LINKED, artist, "relative")
+    shot = artist / "shot.blend"
+    told = blender.trace(shot)
+    cold = blender.render_cold(shot, 1, tmp_path / "cold.exr")
+    fields = sent(told, artist, slave)
+    for number, name in enumerate(("sets", "props", "textures")):
+        old, new = f"{slave}/{name}/", f"{slave}/{number}/deep/"
+        fields["files"] = {key: path.replace(old, new) for key, path in fields["files"].items()}
+        fields["paths"] = [
+            [library.replace(old, new), raw, path.replace(old, new), must]
+            for library, raw, path, must in fields["paths"]
+        ]
+    for path, here in fields["files"].items():
+        Path(here).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, here)
+    (slave / "main").mkdir()
+    shot.rename(slave / "main" / "shot.blend")
+    shutil.rmtree(artist)
+    assert "ok" in worker.load(slave / "main" / "shot.blend", scene="Shot", **fields)
+    assert "ok" in worker.render(1, tmp_path / "1.exr")
+    assert_same_pixels(tmp_path / "1.exr", cold)
+
+
+def test_a_sequence_and_caches_from_a_copy(blender, worker, tmp_path):
+    artist, slave = tmp_path / "artist", tmp_path / "slave"
+    raw = "//textures/made.0001.png"
+    blend = blender.build_one(
+        artist, raw, "sequence", "extra=//notes", "extra=//gone.txt", "extra=//one.ocio"
+    )
+    cache = artist / "blendcache_one" / "deep"
+    cache.mkdir(parents=True)
+    (cache / "cloth_000001_00.bphys").write_bytes(b"cloth")
+    (artist / "notes").mkdir()
+    (artist / "notes" / "a.txt").write_text("by hand")
+    (artist / "notes" / "again").symlink_to(artist / "notes")
+    (artist / "one.ocio").write_text("by hand")
+    copy = tmp_path / "copy" / "other name.blend"
+    copy.parent.mkdir()
+    shutil.copy(blend, copy)
+
+    told = blender.trace(copy, "--source", blend)
+    assert told == blender.trace(blend)
+    frames = [artist / "textures" / f"made.000{n}.png" for n in (1, 2, 3)]
+    by_hand = [artist / "notes" / "a.txt", artist / "one.ocio"]
+    cached = cache / "cloth_000001_00.bphys"
+    assert told["files"] == sorted(map(str, [*frames, *by_hand, cached]))
+    gone = {"path": str(artist / "gone.txt"), "kind": "added by hand", "user": "First"}
+    assert told["missing"] == [{**gone, "why": "No such file or directory"}]
+    assert [(p["raw"], p["found"]) for p in told["paths"]] == [(raw, 3)]
+
+    cold = blender.render_cold(blend, 2, tmp_path / "cold.exr")
+    artist.rename(slave)
+    assert "ok" in worker.load(slave / "one.blend", **sent(told, artist, slave))
+    assert "ok" in worker.render(2, tmp_path / "2.exr")
+    assert_same_pixels(tmp_path / "2.exr", cold)
+
+
+def test_backslashes_in_a_relative_path(blender, worker, tmp_path):
+    artist, slave = tmp_path / "artist", tmp_path / "slave"
+    blend = blender.build_one(artist, "//textures\\made.png")
+    told = blender.trace(blend)
+    assert told["files"] == [str(artist / "textures" / "made.png")]
+    cold = blender.render_cold(blend, 1, tmp_path / "cold.exr")
+    artist.rename(slave)
+    fields = sent(told, artist, slave)
+    fields["paths"][0][1] = "//textures\\made.png"  # as Blender on Windows has it
+    (slave / "textures").rename(slave / "elsewhere")
+    fields["paths"][0][2] = str(slave / "elsewhere" / "made.png")
+    fields["files"] = dict.fromkeys(fields["files"], fields["paths"][0][2])
+    assert "ok" in worker.load(slave / "one.blend", **fields)
+    assert "ok" in worker.render(1, tmp_path / "1.exr")
+    assert_same_pixels(tmp_path / "1.exr", cold)
+
+
+@pytest.mark.skipif(os.sep != "/", reason="there it is a path like any other")
+@pytest.mark.parametrize("exactly", [True, False], ids=["as told", "by the artist's path"])
+def test_windows_paths_mean_what_they_say(blender, worker, tmp_path, exactly):
+    """`C:\\proj\\a.png` is neither `/proj/a.png` nor `/c/proj/a.png`."""
+    blend = blender.build_one(tmp_path / "artist")
+    cold = blender.render_cold(blend, 1, tmp_path / "cold.exr")
+    raw = "C:\\proj\\tex\\a.png"
+    blend = blender.build_one(tmp_path / "windows", raw)
+    told = blender.trace(blend)
+    missing = {"path": raw, "kind": "image", "user": "made.png"}
+    assert told["missing"] == [{**missing, "why": "a Windows path, and this is not Windows"}]
+    assert [(p["path"], p["found"]) for p in told["paths"]] == [(raw, 0)]
+
+    here, wrong = tmp_path / "slave" / "a.png", tmp_path / "slave" / "wrong.png"
+    here.parent.mkdir()
+    shutil.copy(blend.parent / "textures" / "made.png", here)
+    wrong.write_bytes(b"not this one")
+    files = {"/proj/tex/a.png": str(wrong), "/c/proj/tex/a.png": str(wrong)}
+    paths = [["", "/proj/tex/a.png", str(wrong), True], ["", "/c/proj/tex/a.png", str(wrong), True]]
+    if exactly:
+        paths.append(["", raw, str(here), True])
+    else:
+        files["c:/Proj/tex/A.png"] = str(here)
+    source = "C:\\proj\\one.blend"
+    assert "ok" in worker.load(blend, files, paths, source=source)
+    assert "ok" in worker.render(1, tmp_path / "1.exr")
+    assert_same_pixels(tmp_path / "1.exr", cold)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are Unicode there")
+def test_a_name_that_is_not_utf8(blender, worker, tmp_path):
+    artist, slave = tmp_path / "artist", tmp_path / "slave"
+    blend = blender.build_one(artist, "//textures/m\udcffde.png", picture="m\udcffde.png")
+    told = blender.trace(blend)
+    assert told["files"] == [f"{artist}/textures/m\U0010dcffde.png"]
+    assert [(p["raw"], p["found"]) for p in told["paths"]] == [("//textures/m\U0010dcffde.png", 1)]
+    cold = blender.render_cold(blend, 1, tmp_path / "cold.exr")
+    artist.rename(slave)
+    (slave / "textures").rename(slave / "elsewhere")
+    here = str(slave / "elsewhere" / "m\udcffde.png")
+    fields = sent(told, artist, slave)
+    fields["files"] = dict.fromkeys(fields["files"], here)
+    fields["paths"][0][2] = here
+    assert "ok" in worker.load(slave / "one.blend", **fields)
+    assert "ok" in worker.render(1, tmp_path / "1.exr")
+    assert_same_pixels(tmp_path / "1.exr", cold)
+
+
+def test_the_rarer_kinds_of_files(blender, worker, tmp_path):
+    """Each is found, and re-pointed when the .blend no longer lies beside them; load refuses otherwise."""
+    artist, slave = tmp_path / "artist", tmp_path / "slave"
+    artist.mkdir()
+    said = blender.run(RARE, artist)
+    made = sorted(line.partition(" ")[2] for line in said.splitlines() if line.startswith("MADE "))
+    assert len(made) >= 10
+    told = blender.trace(artist / "rare.blend")
+    assert told["files"] == [f"{artist}/{path}" for path in made]
+    assert (told["missing"], told["warnings"]) == ([], [])
+    # Two are neighbours of a file that a path names: the compiled shader, the second frame
+    assert sum(p["found"] for p in told["paths"]) == len(made) - 1
+
+    (slave / "main").mkdir(parents=True)
+    artist.rename(slave / "files")
+    (slave / "files" / "rare.blend").rename(slave / "main" / "rare.blend")
+    fields = sent(told, artist, slave / "files")
+    assert "ok" in worker.load(slave / "main" / "rare.blend", **fields)
+
+
+def test_a_folder_of_very_many_files(blender, tmp_path):
+    blend = blender.build_one(tmp_path / "artist", None, "extra=//many")
+    many = blend.parent / "many"
+    many.mkdir()
+    for number in range(100_000):
+        (many / f"{number}.txt").touch()
+    began = time.monotonic()
+    told = blender.trace(blend)
+    assert len(told["files"]) == 100_001
+    assert time.monotonic() - began < 20
+    shutil.rmtree(many)
+
+
+@pytest.mark.skipif(os.sep != "/", reason="links need rights there")
+def test_a_loop_of_links_is_missing_and_says_why(blender, tmp_path):
+    blend = blender.build_one(tmp_path / "artist")
+    texture = blend.parent / "textures" / "made.png"
+    texture.unlink()
+    texture.symlink_to(texture)
+    told = blender.trace(blend)
+    assert told["files"] == []
+    assert [(m["path"], m["why"]) for m in told["missing"]] == [
+        (str(texture), "Too many levels of symbolic links")
+    ]
+
+
+def test_a_file_that_vanished_is_named_before_rendering(blender, worker, tmp_path):
+    artist, slave = tmp_path / "artist", tmp_path / "slave"
+    blend = blender.build_one(artist, "//textures/made.png")
+    told = blender.trace(blend)
+    artist.rename(slave)
+    (slave / "textures" / "made.png").unlink()
+    fields = sent(told, artist, slave)
+    error = worker.load(slave / "one.blend", **fields)["error"]
+    assert error["kind"] == "missing_file"
+    for named in ("//textures/made.png", f"{artist}/textures/made.png", "Image 'made.png'", "Send the job"):
+        assert named in error["message"]
+    assert worker.render(1, tmp_path / "1.exr")["error"]["kind"] == "not_loaded"
+
+    # One that the artist had not either is let be
+    fields["paths"][0][3] = False
+    assert "ok" in worker.load(slave / "one.blend", source=fields["source"], paths=fields["paths"])
+
+
+def test_stereo_pictures_come_along(blender, worker, tmp_path):
+    artist, slave = tmp_path / "artist", tmp_path / "slave"
+    blend = blender.build_one(artist, "//textures/made_L.png", "stereo")
+    told = blender.trace(blend)
+    assert [Path(f).name for f in told["files"]] == ["made_L.png", "made_R.png"]
+    cold = blender.render_cold(blend, 1, tmp_path / "cold.exr")
+    artist.rename(slave)
+    (slave / "textures").rename(slave / "elsewhere")
+    fields = sent(told, artist, slave / "elsewhere")
+    fields["files"] = {key: path.replace("/textures", "") for key, path in fields["files"].items()}
+    fields["paths"][0][2] = fields["paths"][0][2].replace("/textures", "")
+    assert "ok" in worker.load(slave / "one.blend", **fields)
+    assert "ok" in worker.render(1, tmp_path / "1.exr")
+    assert_same_pixels(tmp_path / "1.exr", cold)
+
+
+def test_scripts_run_only_when_asked(blender, worker, tmp_path):
+    plain = blender.build_one(tmp_path / "plain")
+    blend = blender.build_one(tmp_path / "artist", None, "driver", "module")
+    told = blender.trace(blend)
+    assert len(told["scripts"]) == 2
+    assert "Object 'Cube': the driver of location" in told["scripts"][0]
+    assert "on_load.py" in told["scripts"][1]
+    still = blender.render_cold(plain, 1, tmp_path / "still.exr")
+    moved = blender.render_cold(blend, 1, tmp_path / "moved.exr", scripts=True)
+    for scripts, cold in ((False, still), (True, moved), (False, still)):
+        assert "ok" in worker.load(blend, scripts=scripts)
+        assert "ok" in worker.render(1, tmp_path / "1.exr")
+        assert_same_pixels(tmp_path / "1.exr", cold)
+    assert [v.tobytes() for v in pixels(still).values()] != [v.tobytes() for v in pixels(moved).values()]
+
+
+def test_the_scene_asked_for(blender, worker, tmp_path):
+    blend = blender.build_one(tmp_path / "artist", None, "second")
+    loaded = worker.load(blend, scene="Second")["ok"]
+    assert (loaded["scene"], loaded["width"]) == ("Second", 20)
+    assert "ok" in worker.render(1, tmp_path / "1.exr")
+    assert next(iter(pixels(tmp_path / "1.exr").values())).shape == (12, 20)
+
+
+@pytest.mark.parametrize("wishes", [("layers",), ("layers", "single"), ("markers",)], ids="+".join)
+def test_layers_and_cameras_as_in_a_local_render(blender, worker, tmp_path, wishes):
+    blend = blender.build_one(tmp_path / "artist", None, *wishes)
+    assert "ok" in worker.load(blend)
+    films = []
+    for frame in (1, 6):
+        cold = blender.render_cold(blend, frame, tmp_path / f"cold{frame}.exr")
+        film = tmp_path / f"{frame}.exr"
+        assert "ok" in worker.render(frame, film)
+        assert_same_pixels(film, cold)
+        films.append(pixels(film))
+    first, second = ([v.tobytes() for v in film.values()] for film in films)
+    assert (first != second) == ("markers" in wishes)
 
 
 def test_a_closed_socket_ends_a_long_render(blender, worker, tmp_path):
@@ -349,14 +669,15 @@ def test_a_closed_socket_ends_a_long_render(blender, worker, tmp_path):
 
 def test_trace_describes_a_file(blender, tmp_path):
     blend = blender.build(tmp_path / "artist")
-    out = tmp_path / "trace.json"
-    blender.run(ADDON / "trace.py", blend, out, "--scene", "Small")
-    told = json.loads(out.read_text())
+    told = blender.trace(blend, "--scene", "Small")
     assert told["source"] == str(blend)
     assert (told["scene"], told["scenes"], told["engine"]) == ("Small", ["Small"], "CYCLES")
     assert (told["frames"], told["width"], told["height"]) == ("1-10x2", 16, 12)
     assert (told["has_camera"], told["denoise"]) == (True, False)
-    assert told["files"] == [str(blend.parent / "textures" / "made.png")]
+    texture = str(blend.parent / "textures" / "made.png")
+    assert told["files"] == [texture]
+    slot = {"library": "", "raw": texture, "path": texture, "kind": "image", "user": "made.png", "found": 1}
+    assert (told["paths"], told["scripts"]) == ([slot], [])
     assert (told["missing"], told["unsaved_images"], told["warnings"]) == ([], [], [])
 
 
@@ -364,13 +685,12 @@ def test_trace_names_missing_files_and_bad_ones(blender, tmp_path):
     blend = blender.build(tmp_path / "artist", "no-camera", "denoise")
     texture = blend.parent / "textures" / "made.png"
     texture.unlink()
-    out = tmp_path / "trace.json"
-    blender.run(ADDON / "trace.py", blend, out)
-    told = json.loads(out.read_text())
-    assert told["missing"] == [{"path": str(texture), "kind": "image", "user": "made.png"}]
+    told = blender.trace(blend)
+    why = "No such file or directory"
+    assert told["missing"] == [{"path": str(texture), "kind": "image", "user": "made.png", "why": why}]
+    assert [slot["found"] for slot in told["paths"]] == [0]
     assert (told["files"], told["has_camera"], told["denoise"]) == ([], False, True)
 
-    blender.run(ADDON / "trace.py", SMALL, out)
-    error = json.loads(out.read_text())["error"]
+    error = blender.trace(SMALL)["error"]
     assert error["kind"] == "cannot_open"
     assert str(SMALL) in error["message"]

@@ -11,7 +11,9 @@ from bpy.types import Panel, UIList
 
 from . import native, session, settings
 from .operators.farm import NETRENDER_OT_cancel_job
+from .operators.files import NETRENDER_OT_add_files, NETRENDER_OT_remove_file
 from .operators.pick_up import NETRENDER_OT_get_frame
+from .operators.send import NETRENDER_OT_check_files, NETRENDER_OT_send_job
 
 JOB_ICONS = {
     "Queued": "SORTTIME",
@@ -73,6 +75,9 @@ def draw_client(layout, context):
         )
     if session.notice:
         draw_words(layout, context, session.notice, "ERROR")
+    if session.problems() and not session.transfers:
+        words = iface_("Not sent: {} would go wrong, see Files below").format(session.problems())
+        draw_words(layout, context, words, "ERROR")
 
 
 def draw_address(layout, holder):
@@ -115,13 +120,27 @@ def draw_transfer(layout, transfer, index):
     column.label(text=transfer_words(snapshot), translate=False)
 
 
+PHASES = {
+    "connecting": "Looking for the master",
+    "tracing": "Listing the scene's files",
+    "checking": "Looking at the files",
+    "sending": "Sending",
+    "receiving": "Receiving",
+    "queueing": "Queueing",
+}
+
+
 def transfer_words(snapshot):
+    if snapshot.get("waiting"):
+        return snapshot["waiting"]
     if not snapshot["bytes_total"]:
-        return snapshot["phase"]
+        return iface_(PHASES.get(snapshot["phase"], snapshot["phase"]))
     words = [
         iface_("{} of {}").format(size(snapshot["bytes_done"]), size(snapshot["bytes_total"])),
         iface_("{}/s").format(size(snapshot["bytes_per_s"])),
     ]
+    if snapshot.get("bytes_sent"):
+        words.append(iface_("{} were new").format(size(snapshot["bytes_sent"])))
     if snapshot["seconds_left"] is not None:
         words.append(iface_("{} left").format(duration(snapshot["seconds_left"])))
     return ", ".join(words)
@@ -269,6 +288,8 @@ class RENDER_PT_netrender_master_settings(SettingsPanel, Panel):
         heading.prop(master, "broadcast")
         heading = column.column(heading="Files")
         heading.prop(master, "clear_on_exit")
+        heading = column.column(heading="Security")
+        heading.prop(master, "allow_scripts")
 
 
 class RENDER_PT_netrender_slave_settings(SettingsPanel, Panel):
@@ -282,6 +303,7 @@ class RENDER_PT_netrender_slave_settings(SettingsPanel, Panel):
         draw_text(column, slave, "name", iface_("This machine's name"))
         column.prop(slave, "tags")
         draw_text(column, slave, "folder", settings.working_folder("", "slave"))
+        column.prop(slave, "cache_limit")
         column.separator()
         column.prop(slave, "threads_mode")
         sub = column.column()
@@ -303,12 +325,57 @@ class RENDER_PT_netrender_job(SettingsPanel, Panel):
         column.prop(job, "category")
         column.prop(job, "tags")
         column.separator()
+        draw_text(column, job, "frames", iface_("The scene's range"))
         column.prop(job, "engine")
         column.prop(job, "priority")
         column.prop(job, "chunk", text="Frames per Chunk")
         column.separator()
         column.prop(job, "save_before_send")
-        column.prop(job, "send_anyway")
+
+
+class NETRENDER_UL_findings(UIList):
+    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property):
+        icon = "ERROR" if item.is_problem else "INFO"
+        layout.label(text=bpy.path.basename(item.name) or item.name, icon=icon, translate=False)
+
+
+class NETRENDER_UL_extra(UIList):
+    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property):
+        layout.prop(item, "path", text="", emboss=False, icon="FILE")
+
+
+class RENDER_PT_netrender_files(RenderPanel, Panel):
+    bl_label = "Files"
+    bl_parent_id = "RENDER_PT_netrender"
+    modes = {"CLIENT"}
+
+    def draw(self, context):
+        layout = self.layout
+        layout.operator(NETRENDER_OT_check_files.bl_idname, icon="VIEWZOOM")
+        state = context.window_manager.netrender
+        report = session.report
+        if report:
+            words = iface_("{} files, {}").format(report["files"], size(report["bytes"]))
+            if not session.problems():
+                words += ". " + iface_("Nothing is missing")
+            draw_words(layout, context, words, "CHECKMARK" if not session.problems() else "FILE")
+        if len(state.findings):
+            layout.template_list(
+                "NETRENDER_UL_findings", "", state, "findings", state, "finding_index", rows=3
+            )
+            finding = state.findings[min(state.finding_index, len(state.findings) - 1)]
+            draw_words(layout, context, f"{finding.name}: {finding.why}", "BLANK1")
+        if session.problems():
+            row = layout.row()
+            row.enabled = not session.transfers
+            row.operator(NETRENDER_OT_send_job.bl_idname, text="Send Anyway", icon="ERROR").send_anyway = True
+        job = context.scene.netrender.job
+        layout.label(text="Sent Along")
+        row = layout.row()
+        row.template_list("NETRENDER_UL_extra", "", job, "extra", job, "extra_index", rows=2)
+        column = row.column(align=True)
+        column.operator(NETRENDER_OT_add_files.bl_idname, text="", icon="ADD")
+        column.operator(NETRENDER_OT_remove_file.bl_idname, text="", icon="REMOVE")
 
 
 def farm_shown(context):
@@ -394,7 +461,10 @@ class RENDER_PT_netrender_slaves(RenderPanel, Panel):
 CLASSES = (
     NETRENDER_UL_jobs,
     NETRENDER_UL_slaves,
+    NETRENDER_UL_findings,
+    NETRENDER_UL_extra,
     RENDER_PT_netrender,
+    RENDER_PT_netrender_files,
     RENDER_PT_netrender_job,
     RENDER_PT_netrender_master_settings,
     RENDER_PT_netrender_slave_settings,

@@ -23,7 +23,13 @@ def new_master(scene):
         broadcast=wanted.broadcast,
         clear_on_exit=wanted.clear_on_exit,
         slave_timeout_s=wanted.slave_timeout,
+        allow_scripts=wanted.allow_scripts,
     )
+
+
+def this_blender():
+    """The program to start another Blender like this one: itself, or the Python whose module bpy is."""
+    return bpy.app.binary_path or sys.executable
 
 
 def new_slave(scene):
@@ -31,12 +37,13 @@ def new_slave(scene):
     wanted = scene.netrender.slave
     return native.module().Slave(
         settings.working_folder(wanted.folder, "slave"),
-        bpy.app.binary_path or sys.executable,  # empty when Blender is the Python module bpy
+        this_blender(),
         master=settings.master_address(wanted.master),
         name=wanted.name.strip(),
         threads=wanted.threads if wanted.threads_mode == "FIXED" else 0,
         tags=settings.tags(wanted.tags),
         console=wanted.console,
+        cache_limit_gb=wanted.cache_limit,
     )
 
 

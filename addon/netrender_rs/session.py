@@ -84,8 +84,11 @@ class Transfer:
 
     def read(self):
         """The snapshot, fresh while the transfer runs. The first call that sees its end also tidies up."""
+        global report
         if self._temporary is not None:
             self.snapshot = self.handle.snapshot()
+            if self.snapshot.get("report"):
+                report = self.snapshot["report"]
             if self.snapshot["state"] != "running":
                 remove_folder(self._temporary)
                 self._temporary = None
@@ -167,6 +170,7 @@ master = Service("master")
 slave = Service("slave")
 transfers = []  # those under way, oldest first
 notice = ""  # one sentence about the last thing that went wrong out of sight
+report = None  # what the files of the job sent or checked last look like; see Transfer.snapshot() in the .pyi
 last_job = 0
 last_file = ""
 
@@ -229,8 +233,25 @@ def remember_job(snapshot):
         last_job, notice = snapshot["job"], ""
         _select_job = last_job
     elif snapshot["state"] == "failed":
-        notice = snapshot["error"] or ""
+        # The list of problems has a place of its own in the panel.
+        notice = "" if problems() else snapshot["error"] or ""
     write_state()
+
+
+def remember_check(snapshot):
+    global notice
+    notice = (snapshot["error"] or "") if snapshot["state"] == "failed" else ""
+
+
+def problems():
+    """How many things would go wrong with the job looked at last."""
+    return report["problem_count"] if report else 0
+
+
+def forget_report():
+    """Another look is about to begin."""
+    global report, notice
+    report, notice = None, ""
 
 
 def remember_file(path):
@@ -325,6 +346,7 @@ def read_all():
         _client_snapshot.get("revision"),
         {k: v for k, v in _client_snapshot.items() if k not in ("jobs", "slaves")},
         (notice, last_job, last_file),
+        report,
     )
     if seen != _seen:
         _seen = seen
@@ -333,6 +355,7 @@ def read_all():
         if any(job["id"] == _select_job for job in _client_snapshot["jobs"]):
             _select_job = 0
         state.master_farm.show(master.snapshot)
+        state.show_findings(report)
         redraw()
     return bool(transfers or _errands or _wanted_address is not None or master.running() or slave.running())
 
@@ -378,12 +401,12 @@ def register():
 
 
 def unregister():
-    global _seen, notice
+    global _seen, notice, report
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
     if after_load in bpy.app.handlers.load_post:
         bpy.app.handlers.load_post.remove(after_load)
     stop_everything()
     atexit.unregister(stop_everything)
-    _seen, notice = None, ""
+    _seen, notice, report = None, "", None
     master.error = slave.error = ""

@@ -37,7 +37,21 @@ class NETRENDER_PG_client(PropertyGroup):
     master: StringProperty(name="Master", description=ADDRESS_HELP)
 
 
+class NETRENDER_PG_extra(PropertyGroup):
+    """A file or folder that no tracer can see, such as one that a script opens. Kept with the scene."""
+
+    path: StringProperty(
+        name="Path", description="A file, or a folder with all that is in it", subtype="FILE_PATH"
+    )
+
+
 class NETRENDER_PG_job(PropertyGroup):
+    extra: CollectionProperty(type=NETRENDER_PG_extra)
+    extra_index: IntProperty(name="Added File")
+    frames: StringProperty(
+        name="Frames",
+        description="Frames to render, such as 1-10,15,20-30x2. Empty: the scene's own range and step",
+    )
     name: StringProperty(name="Name", description="Name of the job. Empty: the name of the .blend file")
     category: StringProperty(
         name="Category", description="Jobs of the same category share the farm fairly with other categories"
@@ -71,10 +85,6 @@ class NETRENDER_PG_job(PropertyGroup):
         description="Also save the .blend file itself. Off: a copy of the open scene is sent and "
         "your file stays as it is",
     )
-    send_anyway: BoolProperty(
-        name="Send with Missing Files",
-        description="Send even if files are missing or painted images are not saved; they will look wrong",
-    )
 
 
 class NETRENDER_PG_master(PropertyGroup):
@@ -106,6 +116,11 @@ class NETRENDER_PG_master(PropertyGroup):
         soft_max=600.0,
         precision=0,
     )
+    allow_scripts: BoolProperty(
+        name="Run Scenes' Scripts",
+        description="Let slaves run the Python that scenes bring along (drivers, registered texts), for jobs "
+        "that need it. Such a script can do on a slave whatever the slave's user can",
+    )
 
 
 class NETRENDER_PG_slave(PropertyGroup):
@@ -128,6 +143,14 @@ class NETRENDER_PG_slave(PropertyGroup):
     name: StringProperty(name="Name", description="Shown in slave lists. Empty: the name of this machine")
     tags: StringProperty(
         name="Tags", description="What this slave offers, separated by commas, such as: gpu, big"
+    )
+    cache_limit: FloatProperty(
+        name="Cache Limit (GB)",
+        description="How much disk the files kept for jobs may take; the least recently used go first",
+        default=50.0,
+        min=0.0,
+        soft_max=1000.0,
+        precision=0,
     )
     console: BoolProperty(
         name="Log to Console", description="Print what the rendering Blenders say to this Blender's console"
@@ -225,6 +248,19 @@ def write_slave(row, slave):
         setattr(row, key, slave[key] or type(getattr(row, key))())
 
 
+class NETRENDER_PG_finding(PropertyGroup):
+    """One thing to know before sending; `name` is what it is about."""
+
+    why: StringProperty()
+    is_problem: BoolProperty()
+
+
+def write_finding(row, finding):
+    row.name = finding["path"] or finding["kind"].replace("_", " ").capitalize()
+    row.why = f"{finding['user']}: {finding['why']}" if finding["user"] else finding["why"]
+    row.is_problem = finding["is_problem"]
+
+
 class NETRENDER_PG_found_master(PropertyGroup):
     url: StringProperty()
     version: StringProperty()
@@ -257,8 +293,17 @@ class NETRENDER_PG_state(PropertyGroup):
         set=lambda _self, _value: None,
     )
     masters: CollectionProperty(type=NETRENDER_PG_found_master, options={"SKIP_SAVE"})
+    findings: CollectionProperty(type=NETRENDER_PG_finding, options={"SKIP_SAVE"})
+    finding_index: IntProperty(name="Finding", options={"SKIP_SAVE"})
     client_farm: PointerProperty(type=NETRENDER_PG_farm, options={"SKIP_SAVE"})
     master_farm: PointerProperty(type=NETRENDER_PG_farm, options={"SKIP_SAVE"})
+
+    def show_findings(self, report):
+        """Fills the rows of a report's problems and notes."""
+        problems, notes = (report[key] if report else [] for key in ("problems", "notes"))
+        findings = [dict(f, is_problem=True) for f in problems] + [dict(f, is_problem=False) for f in notes]
+        fill(self.findings, findings, write_finding)
+        self.finding_index = min(self.finding_index, max(0, len(findings) - 1))
 
 
 class NETRENDER_AP_preferences(AddonPreferences):
@@ -349,6 +394,7 @@ def engine_of(scene):
 
 CLASSES = (
     NETRENDER_PG_client,
+    NETRENDER_PG_extra,
     NETRENDER_PG_job,
     NETRENDER_PG_master,
     NETRENDER_PG_slave,
@@ -356,6 +402,7 @@ CLASSES = (
     NETRENDER_PG_job_row,
     NETRENDER_PG_slave_row,
     NETRENDER_PG_farm,
+    NETRENDER_PG_finding,
     NETRENDER_PG_found_master,
     NETRENDER_PG_state,
     NETRENDER_AP_preferences,

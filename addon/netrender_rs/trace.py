@@ -1,58 +1,67 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a scene is and which files it needs, as plain data.
 
-What lives here: reading the open .blend. `describe()` is also called in the artist's live session, so
-nothing here changes data, the dirty flag or undo. What does not: copying, hashing and sending files,
-re-pathing (worker.py). Python's standard library and `bpy` only, Blender 3.4 to 5.x; imports nothing of ours.
+What lives here: a script for a background Blender, which opens a copy of the artist's scene (scripts off) in
+whatever folder it lies and tells what every path in it means on the artist's machine. What does not: copying,
+hashing and sending files, re-pathing (worker.py). Python's standard library and `bpy` only, Blender 3.4 to
+5.x; imports nothing of ours.
 
-As a script on a file (the script opens it, with scripts off):
+    blender -b -noaudio -Y --python trace.py -- FILE.blend OUT.json [--source PATH] [--scene NAME]
+    python trace.py -- FILE.blend OUT.json [--source PATH] [--scene NAME]
 
-    blender -b -noaudio -Y --python trace.py -- FILE.blend OUT.json [--scene NAME]
-    python trace.py -- FILE.blend OUT.json [--scene NAME]
+PATH is where the artist has the .blend (FILE itself when left out): `//` means its folder, and disk caches
+carry its base name. OUT.json holds what `describe()` gives, or {"error": {"kind", "message"}} with kind
+cannot_open, missing_scene or internal; the exit code is 0 in both cases, so a caller always reads the JSON.
+No JSON means that Blender itself died.
 
-OUT.json holds the description, or {"error": {"kind", "message"}} with kind cannot_open, missing_scene or
-internal; the exit code is 0 in both cases, so a caller always reads the JSON. No JSON means that Blender
-itself died.
+File names that are not UTF-8 reach Python with lone surrogates U+DC80..U+DCFF for their odd bytes. JSON
+readers refuse these, so OUT.json has U+10DC80..U+10DCFF (private use) in their place.
 
 Not seen by any tracer: files inside USD or MaterialX files, files opened by drivers' or scripts' code, OCIO
-configurations. Blender's own list (`bpy.utils.blend_paths`) lacks sequence frames after the first, UDIM
-tiles, disk caches, bakes and import nodes' files; all these are found here.
+configurations. These the artist adds by hand. Blender's own list (`bpy.utils.blend_paths`) lacks sequence
+frames after the first, UDIM tiles, disk caches, bakes and import nodes' files; all these are found here.
 """
 
 import ctypes
+import errno
 import json
+import ntpath
 import os
 import re
 import sys
+import tempfile
 import traceback
 
 import bpy
 
+FOREIGN = "a Windows path, and this is not Windows"
+PRIVATE = {0xDC00 + byte: 0x10DC00 + byte for byte in range(0x80, 0x100)}
 
-def describe(scene=None):
-    """The open file and one scene of it (a Scene, its name, or None for the active one).
 
-    {"blender": [3, 4], "version", "source": absolute path or "", "scene", "scenes": [names], "engine",
-     "frames": "1-10" or "1-10x2", "frame_current", "width", "height" (pixels of the film), "has_camera",
-     "denoise" (Cycles or the compositor denoises, so the slave's Blender needs a denoiser),
-     "files": [absolute paths of existing files], "missing": [{"path", "kind", "user"}],
-     "unsaved_images": [names], "warnings": [sentences]}
+def describe(source, scene=None):
+    """The open file, which is the artist's `source` (absolute), and one scene of it (None: the active one).
 
-    Raises KeyError for a scene that is not there.
+    {"blender": [3, 4], "version", "source", "scene", "scenes": [names], "engine", "frames": "1-10" or
+     "1-10x2", "frame_current", "width", "height" (pixels of the film), "has_camera", "denoise" (Cycles or the
+     compositor denoises, so the slave's Blender needs a denoiser),
+     "paths": [{"library": the .blend library that holds this path, "" for the main file, "raw": the string as
+         Blender has it, "path": what it means (may be a folder, may hold <UDIM>), "kind", "user": name of the
+         datablock, "found": how many existing files it stands for}],
+     "files": [existing files], "missing": [{"path", "kind", "user", "why"}], "unsaved_images": [],
+     "scripts": [sentences: why this scene needs its own Python], "warnings": [sentences]}
+
+    All paths are absolute and those of the artist's machine. Libraries are re-pointed in memory.
     """
-    if scene is None:
-        scene = bpy.context.scene
-    elif isinstance(scene, str):
-        scene = bpy.data.scenes[scene]
-    found = Files()
-    found.trace()
+    places = Places(source)
+    places.load_libraries()
+    scene = bpy.data.scenes[scene] if scene else bpy.context.scene
+    found = Files(places)
+    found.trace(scene)
     width, height = size_of_film(scene)
-    source = bpy.data.filepath
-    unsaved = [i.name for i in bpy.data.images if i.is_dirty and i.source != "VIEWER"]
     return {
         "blender": list(bpy.app.version[:2]),
         "version": ".".join(map(str, bpy.app.version)),
-        "source": os.path.abspath(source) if source else "",
+        "source": source,
         "scene": scene.name,
         "scenes": [s.name for s in bpy.data.scenes],
         "engine": scene.render.engine,
@@ -62,9 +71,11 @@ def describe(scene=None):
         "height": height,
         "has_camera": has_camera(scene),
         "denoise": denoises(scene),
+        "paths": found.slots(),
         "files": sorted(found.files),
         "missing": sorted(found.missing.values(), key=lambda m: m["path"]),
-        "unsaved_images": unsaved,
+        "unsaved_images": [],  # what was painted and not saved never reaches a copy; the add-on asks before
+        "scripts": scripts(),
         "warnings": found.warnings,
     }
 
@@ -141,23 +152,128 @@ def strips(scene):
     return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
 
 
-# -------------------------------------------------------------------------------------------------- the files
+def scripts():
+    """Why this file needs its own Python: drivers beyond plain arithmetic, and texts run when it loads."""
+    reasons = []
+    collections = [p.identifier for p in bpy.data.bl_rna.properties if p.type == "COLLECTION"]
+    for block in (b for name in collections for b in getattr(bpy.data, name)):
+        for holder in (block, getattr(block, "node_tree", None)):
+            animation = getattr(holder, "animation_data", None)
+            for curve in animation.drivers if animation else ():
+                driver = curve.driver
+                if driver.type == "SCRIPTED" and driver.expression and not driver.is_simple_expression:
+                    what = f"{type(block).__name__} '{block.name_full}': the driver of {curve.data_path}"
+                    reasons.append(f"{what} [{curve.array_index}] is Python: {driver.expression}")
+    for text in bpy.data.texts:
+        if text.use_module and text.name.lower().endswith(".py"):  # Blender runs no others
+            reasons.append(f"Text '{text.name_full}' is Python that runs when the file is loaded")
+    return reasons
 
 
-def absolute(raw, library=None):
-    """`raw` of a block from `library` as an absolute, normalised path; `C:/x` stays itself on Linux."""
-    if raw.startswith("//"):
-        if os.sep == "/":
-            raw = raw.replace("\\", "/")
-        base = absolute(library.filepath, library.parent) if library else bpy.data.filepath
-        path = os.path.join(os.path.dirname(base), raw[2:].lstrip("/"))
-        # Blender rewrites the paths of nested libraries when it loads them, sometimes for the main file.
-        if library and not os.path.exists(path):
-            other = os.path.normpath(os.path.join(os.path.dirname(bpy.data.filepath), raw[2:]))
-            if os.path.exists(other):
-                path = other
-        return os.path.normpath(path)
-    return raw if re.match(r"[A-Za-z]:[\\/]|\\\\", raw) and os.sep == "/" else os.path.normpath(raw)
+# --------------------------------------------------------------------------------------------------- the paths
+
+
+def is_foreign(path):
+    return os.sep == "/" and re.match(r"[A-Za-z]:[\\/]|\\\\", path) is not None
+
+
+def why_not(path):
+    """The system's words for why `path` cannot be read, or None if it can."""
+    if is_foreign(path):
+        return FOREIGN
+    try:
+        os.stat(path)
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno else str(error)
+    except ValueError:  # a zero byte in the name
+        return os.strerror(errno.ENOENT)
+    return None if os.access(path, os.R_OK) else os.strerror(errno.EACCES)
+
+
+def text_of(owner, name):
+    """A path property, or None where there is none. Some do not decode, unlike Blender's usual paths."""
+    try:
+        return getattr(owner, name, None)
+    except UnicodeDecodeError as error:
+        return os.fsdecode(error.object)
+
+
+class Places:
+    """What a path in the open file means on the artist's machine, wherever the open file lies."""
+
+    def __init__(self, source):
+        self.source = source
+        self._home = os.path.dirname(source)
+        self._here = os.path.dirname(bpy.data.filepath)
+        self._raws = {}  # of libraries as they stood before re-pointing, by absolute path
+
+    def absolute(self, raw, library=None):
+        """`raw` of a block from `library`; `C:/x` is never taken for a path of this system."""
+        if raw.startswith("//"):
+            base = os.path.dirname(self.library(library)) if library else self._home
+            return self._join(base, raw)
+        # Blender opens what is neither `//` nor absolute from the folder it was started in.
+        return ntpath.normpath(raw) if is_foreign(raw) else os.path.abspath(raw)
+
+    def library(self, library):
+        """Where a library lies. Blender rewrites nested libraries' `//` for the open main file."""
+        raw = library.filepath
+        if not raw.startswith("//"):
+            return self.absolute(raw)
+        bases = [self._home, self._here] if library.parent is None else [self._here, self._home]
+        if library.parent is not None and library.parent != library:
+            parent = library.parent.filepath
+            if not parent.startswith("//"):
+                bases.append(os.path.dirname(self.absolute(parent)))
+        paths = [self._join(base, raw) for base in bases]
+        return next((path for path in paths if os.path.isfile(path)), paths[0])
+
+    def raw_of_library(self, library):
+        """As Blender has it when the main file is opened in its own place."""
+        path = self.library(library)
+        raw = self._raws.get(path, library.filepath)
+        if library.parent is None or not raw.startswith("//"):
+            return raw
+        try:
+            return "//" + os.path.relpath(path, self._home).replace(os.sep, "/")
+        except ValueError:  # another drive
+            return path
+
+    def load_libraries(self):
+        """Load what did not load because the open file is a copy elsewhere. Pointing libraries right in memory
+        and saving yet another copy, which then loads as any file does: `Library.reload()` crashes Blender when
+        libraries link each other (3.4 and 5.0)."""
+        changed = False
+        for library in bpy.data.libraries:
+            raw = library.filepath
+            if raw.startswith("//") and not is_packed(library):
+                path = self.library(library)
+                if path != self._join(self._here, raw):
+                    self._raws[path] = raw
+                    library.filepath = path
+                    changed = True
+        if changed:
+            with tempfile.TemporaryDirectory(prefix="netrender-") as folder:
+                copy = os.path.join(folder, "pointed-right.blend")
+                bpy.ops.wm.save_as_mainfile(
+                    filepath=copy, copy=True, relative_remap=False, compress=False, check_existing=False
+                )
+                _, words = open_blend(copy)
+                print(words)
+            self._here = folder
+
+    def _join(self, base, raw):
+        rest = raw[2:].replace("\\", "/") if os.sep == "/" else raw[2:]
+        return os.path.normpath(os.path.join(base, rest.lstrip("/")))
+
+    def in_blender(self, path, raw):
+        """Turn an absolute path from Blender's list, where a copy's `//` means the copy's folder."""
+        main = raw.startswith("//") and path == self._join(self._here, raw)
+        return self._join(self._home, raw) if main else path
+
+
+def is_packed(library):
+    return bool(getattr(library, "packed_file", None) or getattr(library, "is_archive", False))
 
 
 class Folders:
@@ -170,7 +286,7 @@ class Folders:
         if folder not in self._names:
             try:
                 self._names[folder] = sorted(os.listdir(folder))
-            except OSError:
+            except (OSError, ValueError):
                 self._names[folder] = []
         return self._names[folder]
 
@@ -192,21 +308,38 @@ class Folders:
         pattern = re.escape(base).replace("<UDIM>", r"\d{4}").replace("<UVTILE>", r"u\d+_v\d+")
         return self.matching(folder, pattern) or [path]
 
+    def views(self, owner, path):
+        """This file, and those beside it that hold the other views (left and right eye) of the same."""
+        if not getattr(owner, "use_multiview", False) or owner.views_format != "INDIVIDUAL":
+            return [path]
+        stem, extension = os.path.splitext(path)
+        suffixes = {v.file_suffix for s in bpy.data.scenes for v in s.render.views if v.use and v.file_suffix}
+        own = next((s for s in sorted(suffixes, key=len, reverse=True) if stem.endswith(s)), None)
+        if own is None:
+            return [path]
+        others = (stem[: -len(own)] + suffix + extension for suffix in sorted(suffixes - {own}))
+        return [path, *(other for other in others if self.sequence_or_tiles_exist(other))]
+
+    def sequence_or_tiles_exist(self, path):
+        return os.path.exists(path) or any(map(os.path.exists, (*self.sequence(path), *self.tiles(path))))
+
 
 class Files:
-    """Collects `files`, `missing` and `warnings` of the open file."""
+    """Collects `files`, `missing`, the path slots and `warnings` of the open file."""
 
-    def __init__(self):
+    def __init__(self, places):
+        self.places = places
         self.files = set()
         self.missing = {}
         self.warnings = []
+        self._slots = {}
         self._known = set()
         self._folders = Folders()
         resources = (bpy.utils.resource_path("LOCAL"), bpy.utils.resource_path("SYSTEM"))
         data = bpy.utils.system_resource("DATAFILES")
         self._bundled = tuple(os.path.join(os.path.normpath(p), "") for p in (*resources, data) if p)
 
-    def trace(self):
+    def trace(self, scene):
         self._libraries()
         self._blocks()
         for thing in bpy.data.objects:
@@ -214,67 +347,105 @@ class Files:
                 self._modifier(thing, modifier)
             for system in thing.particle_systems:
                 self._point_cache(thing, system)
-        for scene in bpy.data.scenes:
-            self._scene(scene)
+        for each in bpy.data.scenes:
+            self._scene(each)
         self._nodes()
         self._disk_caches()
         self._whatever_else_blender_knows()
+        self._added_by_hand(scene)
 
-    def add(self, owner, kind, raw, paths=None):
-        """Needed by `owner`: the files `paths`, else the one file or folder that `raw` names."""
+    def slots(self):
+        return [
+            {"library": library, "raw": raw, **slot, "found": len(found)}
+            for (library, raw), (slot, found) in sorted(self._slots.items())
+        ]
+
+    def add(self, owner, kind, raw, paths=None, optional=False):
+        """Needed by `owner`: the files `paths`, else the one file or folder that `raw` names. What is optional
+        is not missed: a cache that was never baked, a text that is in the .blend too."""
         if not raw or raw == "<builtin>":
             return
-        path = absolute(raw, owner.library)
+        path = self.places.absolute(raw, owner.library)
         self._known.add(path)
         if path.startswith(self._bundled):
             return
+        found = self._slot(owner.library, raw, path, kind, owner.name)
         for needed in [path] if paths is None else paths:
             self._known.add(needed)
-            if os.path.isdir(needed):
-                self._add_folder(needed)
-            elif os.path.isfile(needed):
-                self.files.add(needed)
-            else:
-                self.missing.setdefault(needed, {"path": needed, "kind": kind, "user": owner.name})
+            found.update(self._need(needed, kind, owner.name, optional))
 
-    def add_cache(self, owner, raw):
-        """A cache's folder; without it nothing is missing, it was never baked."""
-        if raw:
-            path = absolute(raw, owner.library)
-            self._known.add(path)
-            self._add_folder(path)
+    def _slot(self, library, raw, path, kind, user):
+        """The set of files found for this slot; several users of one string share it."""
+        where = self.places.library(library) if library else ""
+        slot = {"path": path, "kind": kind, "user": user}
+        return self._slots.setdefault((where, raw), (slot, set()))[1]
 
-    def _add_folder(self, folder):
-        for here, _, names in os.walk(folder):
-            self.files.update(os.path.join(here, name) for name in names)
+    def _need(self, path, kind, user, optional=False):
+        why = why_not(path)
+        if why is None:
+            found = self._walk(path, kind, user) if os.path.isdir(path) else [path]
+            self.files.update(found)
+            return found
+        if not optional:
+            self.missing.setdefault(path, {"path": path, "kind": kind, "user": user, "why": why})
+        return []
+
+    def _walk(self, top, kind, user):
+        """All files below, through links too, each folder once."""
+        found, waiting, visited = [], [top], set()
+        while waiting:
+            folder = waiting.pop()
+            try:
+                status = os.stat(folder)
+                if (status.st_dev, status.st_ino) in visited:
+                    continue
+                visited.add((status.st_dev, status.st_ino))
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.is_dir():
+                            waiting.append(entry.path)
+                        elif entry.is_file():
+                            found.append(entry.path)
+                        elif entry.is_symlink():  # that leads nowhere
+                            self._need(entry.path, kind, user)
+            except OSError as error:
+                path, why = error.filename or folder, os.strerror(error.errno or errno.EIO)
+                self.missing.setdefault(path, {"path": path, "kind": kind, "user": user, "why": why})
+        return found
 
     def _libraries(self):
         for library in bpy.data.libraries:
-            path = absolute(library.filepath, library.parent)
+            path = self.places.library(library)
             self._known.add(path)
             # Brushes of Blender's own asset library ride along in recent files and are never rendered. Other
             # bundled libraries are (hair nodes), and lie elsewhere on the slave: those are sent.
-            brushes = re.search(r"[\\/]datafiles[\\/]assets[\\/].*brush", path)
-            if brushes or getattr(library, "packed_file", None) or getattr(library, "is_archive", False):
+            if is_packed(library) or re.search(r"[\\/]datafiles[\\/]assets[\\/].*brush", path):
                 continue
-            if os.path.isfile(path):
-                self.files.add(path)
-            else:
-                self.missing[path] = {"path": path, "kind": "library", "user": library.name}
+            parent = library.parent if library.parent != library else None
+            raw = self.places.raw_of_library(library)
+            found = self._slot(parent, raw, path, "library", library.name)
+            found.update(self._need(path, "library", library.name))
 
     def _blocks(self):
         data, folders = bpy.data, self._folders
         for image in data.images:
-            if image.source in ("GENERATED", "VIEWER") or image.users == 0:
+            if image.source in ("GENERATED", "VIEWER") or image.users == 0 or not image.filepath:
                 continue
-            path = absolute(image.filepath, image.library) if image.filepath else ""
+            path = self.places.absolute(image.filepath, image.library)
             if image.packed_file or len(image.packed_files):
                 self._known.add(path)
                 continue
-            several = {"TILED": folders.tiles, "SEQUENCE": folders.sequence}.get(image.source)
-            self.add(image, "image", image.filepath, several(path) if several and path else None)
+            views = folders.views(image, path)
+            several = {"TILED": folders.tiles, "SEQUENCE": folders.sequence}.get(image.source, lambda p: [p])
+            self.add(image, "image", image.filepath, [p for view in views for p in several(view)])
         for clip in data.movieclips:
             self._maybe_sequence(clip, "movie clip", clip.source == "SEQUENCE")
+            if clip.use_proxy and clip.filepath:
+                folder, base = os.path.split(self.places.absolute(clip.filepath, clip.library))
+                if clip.use_proxy_custom_directory:
+                    self.add(clip, "movie clip", clip.proxy.directory, optional=True)
+                else:
+                    self._need(os.path.join(folder, "BL_proxy", base), "movie clip", clip.name, optional=True)
         for volume in data.volumes:
             if not volume.packed_file:
                 self._maybe_sequence(volume, "volume", volume.is_sequence)
@@ -285,33 +456,35 @@ class Files:
         for kind, blocks in (("sound", data.sounds), ("font", data.fonts)):
             for block in blocks:
                 if block.packed_file:
-                    self._known.add(absolute(block.filepath, block.library))
+                    self._known.add(self.places.absolute(block.filepath, block.library))
                 else:
                     self.add(block, kind, block.filepath)
         for text in data.texts:  # their contents are in the .blend
-            if text.filepath:
-                self._known.add(absolute(text.filepath, text.library))
+            self.add(text, "text", text_of(text, "filepath"), optional=True)
+        for camera in data.cameras:
+            if camera.type == "CUSTOM" and camera.custom_mode == "EXTERNAL":  # 5.0: OSL
+                self._shader(camera, "camera", camera.custom_filepath)
 
     def _maybe_sequence(self, block, kind, is_sequence):
         if block.filepath:
-            path = absolute(block.filepath, block.library)
+            path = self.places.absolute(block.filepath, block.library)
             self.add(block, kind, block.filepath, self._folders.sequence(path) if is_sequence else None)
 
     def _modifier(self, thing, modifier):
         kind = modifier.type
         if kind == "OCEAN":
             if modifier.is_cached:
-                self.add_cache(thing, modifier.filepath)
+                self.add(thing, "ocean", modifier.filepath, optional=True)
         elif kind in ("MESH_CACHE", "MULTIRES"):
-            self.add(thing, "mesh cache", modifier.filepath)
+            self.add(thing, kind.lower().replace("_", " "), modifier.filepath)
         elif kind == "FLUID" and modifier.fluid_type == "DOMAIN" and modifier.domain_settings:
-            self.add_cache(thing, modifier.domain_settings.cache_directory)
+            self.add(thing, "fluid", modifier.domain_settings.cache_directory, optional=True)
         elif kind == "NODES":
             for name in ("bake_directory", "simulation_bake_directory"):
-                self.add_cache(thing, getattr(modifier, name, ""))
+                self.add(thing, "bake", getattr(modifier, name, ""), optional=True)
             for bake in getattr(modifier, "bakes", ()):
                 if bake.use_custom_path:
-                    self.add_cache(thing, bake.directory)
+                    self.add(thing, "bake", bake.directory, optional=True)
         elif kind == "DYNAMIC_PAINT" and modifier.canvas_settings:
             for surface in modifier.canvas_settings.canvas_surfaces:
                 self._point_cache(thing, surface)
@@ -319,19 +492,24 @@ class Files:
 
     def _point_cache(self, owner, holder):
         cache = getattr(holder, "point_cache", None)
-        if cache and cache.use_external:
-            self.add(owner, "point cache", cache.filepath)
+        if cache and cache.use_external and cache.filepath:
+            # A folder that may hold anything else too.
+            folder = self.places.absolute(cache.filepath, owner.library)
+            paths = self._folders.matching(folder, r".*\.bphys") or [folder]
+            self.add(owner, "point cache", cache.filepath, paths)
 
     def _scene(self, scene):
         if scene.rigidbody_world is not None:
             self._point_cache(scene, scene.rigidbody_world)
         for strip in strips(scene):
             if strip.type == "IMAGE":
-                folder = absolute(strip.directory, scene.library)
-                names = [e.filename for e in strip.elements if e.filename]
-                self.add(scene, "strip", strip.directory, [os.path.join(folder, name) for name in names])
-            elif strip.type == "MOVIE":
-                self.add(scene, "strip", strip.filepath)
+                folder = self.places.absolute(strip.directory, scene.library)
+                paths = [os.path.join(folder, e.filename) for e in strip.elements if e.filename]
+                paths = [p for path in paths for p in self._folders.views(strip, path)]
+                self.add(scene, "strip", strip.directory, paths)
+            elif strip.type == "MOVIE" and strip.filepath:
+                path = self.places.absolute(strip.filepath, scene.library)
+                self.add(scene, "strip", strip.filepath, self._folders.views(strip, path))
 
     def _nodes(self):
         data = bpy.data
@@ -340,70 +518,131 @@ class Files:
         for owner, tree in [(t, t) for t in data.node_groups] + trees:
             for node in tree.nodes:
                 if getattr(node, "mode", "") == "EXTERNAL" and getattr(node, "filepath", ""):
-                    self.add(owner, "node", node.filepath)  # OSL script, IES light
-                    compiled = os.path.splitext(absolute(node.filepath, owner.library))[0] + ".oso"
-                    if os.path.isfile(compiled):
-                        self.files.add(compiled)
-                elif node.bl_idname.startswith("GeometryNodeImport"):
-                    socket = node.inputs.get("Path")
-                    if socket is not None and not socket.is_linked:
-                        self.add(owner, "node", socket.default_value)
+                    self._shader(owner, "node", node.filepath)  # OSL script, IES light
+                elif node.bl_idname.startswith("GeometryNodeImport") and "Path" in node.inputs:
+                    self._import(owner, node, node.inputs["Path"])
+
+    def _shader(self, owner, kind, raw):
+        """Of an OSL script the source or the compiled one is used, whichever is newer."""
+        if raw:
+            self.add(owner, kind, raw)
+            stem, extension = os.path.splitext(self.places.absolute(raw, owner.library))
+            other = {".osl": ".oso", ".oso": ".osl"}.get(extension.lower())
+            if other:
+                self._need(stem + other, kind, owner.name, optional=True)
+
+    def _import(self, owner, node, socket):
+        origin = socket.links[0].from_node if socket.is_linked else None
+        if origin is None:
+            self.add(owner, "node", socket.default_value)
+        elif origin.bl_idname == "FunctionNodeInputString":
+            self.add(owner, "node", origin.string)
+        else:
+            self.warnings.append(
+                f"Node '{node.name}' of {owner.name} gets its file's path from other nodes. Add the file by hand."
+            )
 
     def _disk_caches(self):
         """Point caches and bakes at their default place, which carries the .blend's base name."""
-        blends = [bpy.data.filepath, *(absolute(x.filepath, x.parent) for x in bpy.data.libraries)]
-        for blend in filter(None, blends):
+        blends = [self.places.source, *(self.places.library(x) for x in bpy.data.libraries)]
+        for blend in blends:
             folder, base = os.path.split(os.path.splitext(blend)[0])
-            self._add_folder(os.path.join(folder, "blendcache_" + base))
+            self._need(os.path.join(folder, "blendcache_" + base), "point cache", base, optional=True)
 
     def _whatever_else_blender_knows(self):
-        for path in bpy.utils.blend_paths(absolute=True, packed=False, local=False):
+        names = [bpy.utils.blend_paths(absolute=a, packed=False, local=False) for a in (True, False)]
+        for path, raw in zip(*names):
             path = os.path.normpath(path) if path else ""
-            if not path or path in self._known or path.startswith(self._bundled):
+            if not path or path in self._known or is_foreign(raw):
                 continue
-            if os.path.isfile(path):
-                self.files.add(path)
+            path = self.places.in_blender(path, raw)
+            if path in self._known or path.startswith(self._bundled) or not os.path.isfile(path):
+                continue
+            owners = [None, *bpy.data.libraries]
+            owner = next((o for o in owners if self.places.absolute(raw, o) == path), None)
+            found = self._slot(owner, raw, path, "other", "")
+            found.update(self._need(path, "other", ""))
+
+    def _added_by_hand(self, scene):
+        for raw in added_by_hand(scene):
+            if raw:
+                self._need(self.places.absolute(raw, scene.library), "added by hand", scene.name)
+
+
+def added_by_hand(scene):
+    """Files and folders that the artist added. This Blender has no add-on, so what it keeps is raw data."""
+    system = getattr(scene, "bl_system_properties_get", None)  # 5.0 keeps add-ons' properties apart
+    kept = system() if system else scene
+    try:
+        extra = kept["netrender"].to_dict()["job"]["extra"]
+        return [entry.get("path", "") for entry in extra]
+    except (KeyError, TypeError, AttributeError):
+        return []
 
 
 # ----------------------------------------------------------------------------------------- as a script
 
 
-def describe_file(blend, scene):
-    """`describe()` of a file, or {"error": {"kind", "message"}}."""
+def open_blend(blend):
+    """(whether it is open now, Blender's complaint or "")."""
     loaded = []
-    bpy.app.handlers.load_post.append(bpy.app.handlers.persistent(lambda *_: loaded.append(True)))
-    words = "it is not there"
+    handler = bpy.app.handlers.persistent(lambda *_: loaded.append(True))
+    bpy.app.handlers.load_post.append(handler)
+    words = ""
     try:
         bpy.ops.wm.open_mainfile(filepath=blend, load_ui=False, use_scripts=False)
     except RuntimeError as error:
         words = str(error).strip()  # also raised for a file that did load, with missing libraries say
+    finally:
+        bpy.app.handlers.load_post.remove(handler)
     opened = bpy.data.filepath
-    if not loaded or not opened or not os.path.exists(blend) or not os.path.samefile(opened, blend):
+    return bool(loaded and opened and os.path.exists(blend) and os.path.samefile(opened, blend)), words
+
+
+def describe_file(blend, source, scene):
+    """`describe()` of a file, or {"error": {"kind", "message"}}."""
+    is_open, words = open_blend(blend)
+    if not is_open:
         version = ".".join(map(str, bpy.app.version))
-        message = f"Blender {version} cannot open {blend}: {words}. Open it in the version it was saved with."
+        words = words or "it is not there"
+        message = (
+            f"Blender {version} cannot open {source}: {words}. Open it in the version it was saved with."
+        )
         return {"error": {"kind": "cannot_open", "message": message}}
     if scene is not None and scene not in bpy.data.scenes:
         there = ", ".join(s.name for s in bpy.data.scenes)
-        message = f"There is no scene '{scene}' in {blend}. It has: {there}. Choose one of these."
+        message = f"There is no scene '{scene}' in {source}. It has: {there}. Choose one of these."
         return {"error": {"kind": "missing_scene", "message": message}}
-    return describe(scene)
+    return describe(source, scene)
+
+
+def readable(thing):
+    """The same with no lone surrogate in any string."""
+    if isinstance(thing, str):
+        return thing.translate(PRIVATE)
+    if isinstance(thing, dict):
+        return {key: readable(value) for key, value in thing.items()}
+    return [readable(each) for each in thing] if isinstance(thing, list) else thing
 
 
 def main(arguments):
-    scene = None
-    if "--scene" in arguments:
-        at = arguments.index("--scene")
-        scene = arguments[at + 1]
-        del arguments[at : at + 2]
+    options = {"--source": None, "--scene": None}
+    for name in options:
+        if name in arguments[2:]:
+            at = arguments.index(name, 2)
+            options[name] = arguments[at + 1]
+            del arguments[at : at + 2]
     blend, out = arguments
+    blend = os.path.abspath(blend)
+    source = options["--source"] or blend
     try:
-        result = describe_file(os.path.abspath(blend), scene)
+        result = describe_file(blend, os.path.abspath(source), options["--scene"])
     except Exception as error:  # noqa: BLE001 - the caller always reads JSON
         traceback.print_exc()
-        message = f"Tracing {blend} failed: {type(error).__name__}: {error}. Report this with the output."
+        message = f"Tracing {source} failed: {type(error).__name__}: {error}. Report this with the output."
         result = {"error": {"kind": "internal", "message": message}}
-    with open(out, "w", encoding="ascii") as file:
-        json.dump(result, file, indent=1)  # \u escapes: lone surrogates of odd file names survive
+    with open(out, "w", encoding="utf-8") as file:
+        json.dump(readable(result), file, indent=1, ensure_ascii=True)
 
 
 if __name__ == "__main__":

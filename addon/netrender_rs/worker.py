@@ -7,15 +7,17 @@ which carries this file with `include_str!`. Python's standard library and `bpy`
 run as `blender -b -noaudio -Y --python-exit-code 1 --python worker.py` or `python worker.py` (the `bpy`
 module).
 
-Protocol (1): JSON lines, UTF-8, over a loopback TCP socket that this process connects. In the environment:
+Protocol (2): JSON lines, UTF-8, over a loopback TCP socket that this process connects. In the environment:
 NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; both are removed once read).
 
-    -> {"hello": {"token", "protocol": 1, "pid", "blender": [3, 4, 1], "build_hash", "build_options": [names],
+    -> {"hello": {"token", "protocol": 2, "pid", "blender": [3, 4, 1], "build_hash", "build_options": [names],
                   "engines": [ids], "devices": [{"type", "name"}]}}
-    <- {"id": 1, "op": "load", "blend": abs, "scene": name|null, "engine": id|null, "threads": 0|N,
-        "paths": {path on the artist's machine: path here}, "scratch": dir, "view_table": path.png|null}
-    -> {"id": 1, "ok": {"scene", "engine", "width", "height", "view_table": path|null,
-               "missing": [paths here]}}
+    <- {"id": 1, "op": "load", "blend": path here, "source": its path on the artist's machine,
+        "scene": name|null, "engine": id|null, "threads": 0|N, "scripts": bool,
+        "files": {path on the artist's machine: path here},
+        "paths": [[library here or "", raw, path here, must_exist], ...],
+        "scratch": dir, "view_table": path.png|null}
+    -> {"id": 1, "ok": {"scene", "engine", "width", "height", "view_table": path|null}}
     <- {"id": 2, "op": "render", "frame": N, "output": abs .exr}
     -> {"progress": {"frame": N, "text": "..."}}          unsolicited, at most five a second
     -> {"id": 2, "ok": {"frame", "seconds", "output"}}
@@ -25,6 +27,11 @@ NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; bot
 
 Kinds of error: bad_request, cannot_open, missing_file, missing_scene, missing_engine, no_camera, not_loaded,
 render_failed, internal. After any of them the process goes on; after a failed load nothing is loaded.
+
+All paths are absolute but `raw`, the string that a block of that library (of the .blend itself: "") holds. A
+path in "paths" may be a folder or hold <UDIM>. File names that are not UTF-8 have lone surrogates U+DC80..
+U+DCFF for their odd bytes in Python; what stems from the artist's machine (`source`, the keys of `files`,
+`raw`) may carry U+10DC80..U+10DCFF in their place, as trace.py wrote them. Paths here are taken literally.
 
 Output: stdout and stderr are one stream (fd 2 is a copy of fd 1). Before each answer the stream gets the line
 "\\x1enetrender-end <id>\\n" ("-" for an answer without id), so the log can be cut exactly by request.
@@ -51,7 +58,7 @@ import traceback
 import bpy
 from bpy.app.handlers import persistent
 
-PROTOCOL = 1
+PROTOCOL = 2
 PROGRESS_EVERY_S = 0.2
 LATTICE = 65
 LATTICE_LOG2 = (-12.5, 10.0)
@@ -202,15 +209,14 @@ def devices():
 
 # ------------------------------------------------------------------------------------------- paths, in memory
 
-
-def is_absolute(path):
-    """Absolute on any system: `K:/x` stays one on Linux too."""
-    return not path.startswith("//") and (path[:1] in "/\\" or re.match(r"[A-Za-z]:[\\/]", path) is not None)
+ODD_BYTES = {0x10DC00 + byte: 0xDC00 + byte for byte in range(0x80, 0x100)}
+TILES = {"<UDIM>": r"\d{4}", "<UVTILE>": r"u\d+_v\d+"}
 
 
-def normal(path):
+def normal(path, backslashes=True):
     """One spelling: forward slashes, no `.`, `..` or doubled slashes. Does not touch the disk."""
-    path = path.replace("\\", "/")
+    if backslashes:
+        path = path.replace("\\", "/")
     # A leading double slash reaches this only from a UNC path (`\\server\share`), where it means something.
     head = "//" if path.startswith("//") else "/" if path.startswith("/") else ""
     parts = []
@@ -223,154 +229,307 @@ def normal(path):
 
 
 def is_windows(path):
+    """Of a normal path: it names a drive or a server, and case does not matter in it."""
     return path.startswith("//") or re.match(r"[A-Za-z]:/", path) is not None
 
 
-class PathMap:
-    """From the artist's absolute paths to files here. Paths outside the map stay as they are."""
+def key_of(path):
+    return path.casefold() if is_windows(path) else path
 
-    def __init__(self, paths):
-        self._files = {}
-        self._folded = {}
-        self._folders = {}
-        self._targets = set(paths.values())
-        self.missing_used = []
-        for source, target in paths.items():
-            source = normal(source)
-            self._files[source] = target
-            if is_windows(source):
-                self._folded[source.casefold()] = target
-            self._add_folders(source, normal(target))
 
-    def _add_folders(self, source, target):
+def opened(raw, base):
+    """The path that Blender opens here for `raw` of a .blend at `base`; None if it would be a wrong one."""
+    native = raw.replace("\\", "/") if os.sep == "/" else raw
+    if raw.startswith("//"):
+        return os.path.normpath(os.path.join(os.path.dirname(base), native[2:].lstrip("/")))
+    # On Linux Blender takes `K:/x` for `/k/x`, which is another file or none.
+    return None if os.sep == "/" and re.match(r"[A-Za-z]:[\\/]|\\\\", raw) else os.path.normpath(native)
+
+
+def is_there(path):
+    """Whether a file or folder is there, or one for a path of tiles."""
+    if os.path.exists(path) or not any(token in path for token in TILES):
+        return os.path.exists(path)
+    folder, base = os.path.split(path)
+    pattern = re.escape(base)
+    for token, digits in TILES.items():
+        pattern = pattern.replace(token, digits)
+    try:
+        return any(re.fullmatch(pattern, name, re.IGNORECASE) for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def place_of(library):
+    """Where a library of the open file lies here. Blender rewrites nested ones' `//` for the main file."""
+    return opened(library.filepath, bpy.data.filepath) or library.filepath
+
+
+def is_packed(block):
+    packed = getattr(block, "packed_file", None) or getattr(block, "is_archive", False)
+    return bool(packed or len(getattr(block, "packed_files", ())))
+
+
+class Paths:
+    """What each path of the open file means here: exactly as the request says, else by the artist's path.
+    Paths that it does not know stay as they are."""
+
+    def __init__(self, blend, source, files, paths):
+        self._exact, self._entries = {}, []
+        for library, raw, target, must_exist in paths:
+            library = os.path.normpath(library) if library else ""
+            raw = raw.translate(ODD_BYTES)
+            self._exact[library, raw.replace("\\", "/")] = (target, must_exist)
+            self._entries.append((library, raw, target, must_exist))
+        self._files, self._folders, self._artists = {}, {}, {"": source.translate(ODD_BYTES)}
+        for path, target in {source: blend, **files}.items():
+            path = path.translate(ODD_BYTES)
+            path = normal(path, backslashes=not path.startswith("/"))
+            self._files[key_of(path)] = target
+            self._artists.setdefault(os.path.normpath(target), path)
+            self._add_folders(path, normal(target, backslashes=os.sep != "/"))
+        self._users = {}
+        self._wrong = []
+        self.settled = set()
+
+    def _add_folders(self, path, target):
         # Files are mirrored, so folders correspond as far up as their names do. They are needed for what
         # names no single file: cache folders, `<UDIM>` tiles, strips' folders.
         while True:
-            (up_source, name), (up_target, other) = source.rpartition("/")[::2], target.rpartition("/")[::2]
-            if not up_source or not up_target or name != other:
+            (up_path, name), (up_target, other) = path.rpartition("/")[::2], target.rpartition("/")[::2]
+            if not up_path or not up_target or name != other:
                 return
-            source, target = up_source, up_target
-            key = source.casefold() if is_windows(source) else source
-            if self._folders.setdefault(key, target) is not target:
+            path, target = up_path, up_target
+            if self._folders.setdefault(key_of(path), target) is not target:
                 return  # the rest of the way up is known
 
-    def __call__(self, raw):
-        """The path to use instead of `raw`, or None to leave it."""
-        if not raw or raw in self._targets:
-            return None
-        if not is_absolute(raw) and not raw.startswith("\\\\"):
-            return None  # `//...` works as it is: the tree here mirrors relative positions
-        path = normal(raw)
-        target = self._files.get(path)
-        if target is None and is_windows(path):
-            target = self._folded.get(path.casefold())
-        if target is not None:
-            if not os.path.exists(target) and target not in self.missing_used:
-                self.missing_used.append(target)
-            return target if target != raw else None
-        target = self._in_folder(path)
-        if target is None or target == raw:
-            return None
-        if raw[-1] in "/\\":
-            target += "/"
-        # A folder's name alone is no proof that the file was sent: take it only if it leads somewhere.
-        return target if os.path.exists(target) or re.search(r"<UDIM>|<UVTILE>|#", target) else None
+    def _as_told(self, library, raw):
+        # Blender 3.4 to 5.0 on Linux gives back slashes for the backslashes that a file from Windows holds.
+        return self._exact.get((library, raw.replace("\\", "/")))
 
-    def _in_folder(self, path):
+    def wanted(self, library, raw):
+        """(path here, must_exist) for `raw` of a library (its place here, "" for the main file), or None."""
+        return self._as_told(library, raw) or self._by_artists_path(self._on_artists_machine(library, raw))
+
+    def wanted_library(self, library):
+        """The same for the library's own path."""
+        raw, parent = library.filepath, library.parent
+        owner = place_of(parent) if parent is not None and parent != library else ""
+        exact = self._as_told(owner, raw)
+        if exact or not owner or not raw.startswith("//"):
+            return exact or self._by_artists_path(self._on_artists_machine(owner, raw))
+        # Blender has made it relative to the main file; the parent's folder is what the artist's file said.
+        try:
+            near = "//" + os.path.relpath(place_of(library), os.path.dirname(owner))
+        except ValueError:  # another drive
+            near = raw
+        guesses = ((owner, near), (owner, raw), ("", raw))
+        found = (self._by_artists_path(self._on_artists_machine(*guess)) for guess in guesses)
+        return next(filter(None, found), None)
+
+    def _on_artists_machine(self, library, raw):
+        if raw.startswith("//"):
+            base = self._artists.get(library)
+            if base is None:
+                return None
+            folder = base.replace("\\", "/").rpartition("/")[0]
+            return normal(f"{folder}/{raw[2:]}")
+        path = normal(raw)
+        return path if path.startswith("/") or is_windows(path) else None
+
+    def _by_artists_path(self, path):
+        if path is None:
+            return None
+        target = self._files.get(key_of(path))
+        if target is not None:
+            return target, True
         rest = []
         while path:
-            folder = self._folders.get(path.casefold() if is_windows(path) else path)
+            folder = self._folders.get(key_of(path))
             if folder is not None:
-                return "/".join([folder, *reversed(rest)])
+                target = "/".join([folder, *reversed(rest)])
+                # A folder's name alone is no proof that the file was sent: only if it leads somewhere.
+                return (target, False) if is_there(target) or "#" in target else None
             path, _, name = path.rpartition("/")
             rest.append(name)
         return None
 
-
-def repath_libraries(mapped):
-    """Point libraries at their files here, reload, and again until none with a path to change appears."""
-    tried = set()
-    while True:
-        for library in bpy.data.libraries:
-            raw = library.filepath
-            if raw in tried or getattr(library, "packed_file", None):
-                continue
-            target = mapped(raw)
-            if target is None:
-                continue
-            tried.add(raw)
-            library.filepath = target
-            if os.path.exists(target):
-                library.reload()
-            break  # the list is another one now
-        else:
+    def change(self, owner, holder, name):
+        """Re-point the property `name` of `holder`, a part of the datablock `owner`, if need be."""
+        try:
+            raw = getattr(holder, name, None)
+        except UnicodeDecodeError as error:  # a text's path, unlike all others
+            raw = os.fsdecode(error.object)
+        if not raw or raw == "<builtin>":
             return
+        library = place_of(owner.library) if owner.library else ""
+        user = f"{type(owner).__name__} '{owner.name}'"
+        value = now = self.value_for(library, raw, user)
+        if value is not None:
+            try:
+                setattr(holder, name, value)
+                now = getattr(holder, name)
+            except (UnicodeError, AttributeError, TypeError) as error:
+                print(f"{user}: {error}")
+        self.settle(library, raw, now or raw)
+
+    def value_for(self, library, raw, user):
+        """The value to set instead of `raw`, or None to leave it."""
+        found = self.wanted(library, raw)
+        if found is None:
+            return None
+        self._users.setdefault((library, raw), user)
+        if opened(raw, library or bpy.data.filepath) == os.path.normpath(found[0]):
+            return None
+        return found[0] + "/" if raw[-1] in "/\\" and found[0][-1:] not in "/\\" else found[0]
+
+    def settle(self, library, raw, now):
+        """What was `raw` is `now` in that library: it must open what was wanted."""
+        self.settled.add((library, now))
+        found = self.wanted(library, raw)
+        if found and found[1] and opened(now, library or bpy.data.filepath) != os.path.normpath(found[0]):
+            self._wrong.append((library, raw, found[0]))
+
+    def check_library(self, library):
+        owner = place_of(library.parent) if library.parent not in (None, library) else ""
+        found = self.wanted_library(library)
+        self._users.setdefault((owner, library.filepath), f"Library '{library.name}'")
+        if found and found[1] and place_of(library) != os.path.normpath(found[0]):
+            self._wrong.append((owner, library.filepath, found[0]))
+
+    def check(self):
+        """Refuse a scene of which a file that was sent is not here, or not what it would open."""
+        for library, raw, target, must_exist in self._entries:
+            if must_exist and not is_there(target):
+                self._refuse(library, raw, f"it is not here ({target})")
+        for path, target in self._files.items():
+            if not os.path.exists(target):
+                path = self._artists.get(os.path.normpath(target), path)
+                raise Refused("missing_file", f"{path} is not here ({target}). Send the job again.")
+        for library, raw, target in self._wrong:
+            self._refuse(library, raw, f"Blender would not open it from where it is here ({target})")
+
+    def _refuse(self, library, raw, why):
+        user = self._users.get((library, raw), "the scene")
+        path = self._on_artists_machine(library, raw)
+        path = raw if path in (None, raw) else f"{raw} ({path})"
+        raise Refused("missing_file", f"{path}, used by {user}: {why}. Send the job again.")
 
 
-def repath_files(mapped):
-    """Change every other absolute path of the open file, linked data included."""
+def repath_libraries(paths):
+    """Point libraries at their files here, reload, and again until none with a path to change appears."""
+    changed, waiting = set(), []
+    while True:
+        # All are pointed right before any is loaded: one that another brings along must be known by then.
+        for library in bpy.data.libraries:
+            raw, found = library.filepath, None if is_packed(library) else paths.wanted_library(library)
+            if found is None or place_of(library) == os.path.normpath(found[0]):
+                continue
+            library.filepath = found[0]
+            if (raw, found[0]) not in changed:  # one that links itself comes back with each reload
+                changed.add((raw, found[0]))
+                waiting.append(library.name)
+        if not waiting:
+            break
+        library = bpy.data.libraries.get(waiting.pop(0))
+        if library is not None and os.path.exists(library.filepath):
+            try:
+                library.reload()
+            except RuntimeError as error:  # also raised for one that did load, with others missing
+                print(error)
+    for library in bpy.data.libraries:
+        if not is_packed(library):
+            paths.check_library(library)
+
+
+def repath_files(paths):
+    """Every other path of the open file, linked data included."""
+    for owner, holder, name in path_slots():
+        paths.change(owner, holder, name)
+    # Blender's own walk (4.4 on) knows fewer places than these, but may know some of the future. Names that
+    # are not UTF-8 crash it (5.0).
+    known = bpy.utils.blend_paths(absolute=False, packed=True, local=False)
+    if not hasattr(bpy.data, "file_path_foreach") or any(map(is_odd, known)):
+        return
+    seen = []
+
+    def visit(owner, raw, _meta):
+        if owner is None or owner.id_type in ("LIBRARY", "SCENE"):  # strips come with their file's name here
+            return None
+        library = place_of(owner.library) if owner.library else ""
+        if (library, raw) in paths.settled:
+            return None
+        value = paths.value_for(library, raw, f"{type(owner).__name__} '{owner.name}'")
+        value = None if value is None or is_odd(value) else value
+        seen.append((library, raw, value or raw))
+        return value
+
+    bpy.data.file_path_foreach(visit)
+    for slot in seen:
+        paths.settle(*slot)
+
+
+def is_odd(path):
+    return any("\udc80" <= letter <= "\udcff" for letter in path)
+
+
+def path_slots():
+    """(datablock, the thing in it that has the path, the property's name), all but libraries."""
     data = bpy.data
-    if hasattr(data, "file_path_foreach"):
-
-        def visit(owner, path, _meta):
-            return None if owner is not None and owner.id_type == "LIBRARY" else mapped(path)
-
-        data.file_path_foreach(visit)
-
-    # Blender's own walk (4.4 on) knows fewer places than these; what it did already no longer matches here.
-    def change(owner, name):
-        raw = getattr(owner, name, None)
-        target = mapped(raw) if raw else None
-        if target is not None:
-            setattr(owner, name, target)
-
-    for collection in (data.images, data.sounds, data.fonts, data.movieclips, data.volumes, data.cache_files):
-        for block in collection:
-            change(block, "filepath")
+    for blocks in (data.images, data.sounds, data.fonts, data.movieclips, data.volumes, data.cache_files):
+        for block in blocks:
+            if not is_packed(block):
+                yield block, block, "filepath"
             for layer in getattr(block, "layers", None) or ():  # cache files: overriding Alembic layers
-                change(layer, "filepath")
+                yield block, layer, "filepath"
+    for clip in data.movieclips:
+        if clip.use_proxy_custom_directory:
+            yield clip, clip.proxy, "directory"
     for text in data.texts:
-        change(text, "filepath")
+        yield text, text, "filepath"
+    for camera in data.cameras:
+        yield camera, camera, "custom_filepath"  # 5.0: OSL
     for scene in data.scenes:
         if scene.rigidbody_world is not None:
-            change_point_cache(scene.rigidbody_world, change)
+            yield from point_cache_slots(scene, scene.rigidbody_world)
         for strip in strips(scene):
-            change(strip, "directory" if strip.type == "IMAGE" else "filepath")
-            if getattr(strip, "proxy", None):
-                change(strip.proxy, "directory")
-                change(strip.proxy, "filepath")
+            if strip.type in ("IMAGE", "MOVIE"):
+                yield scene, strip, "directory" if strip.type == "IMAGE" else "filepath"
     for thing in data.objects:
         for modifier in thing.modifiers:
-            change_modifier(modifier, change)
+            yield from modifier_slots(thing, modifier)
         for system in thing.particle_systems:
-            change_point_cache(system, change)
-    for tree in all_node_trees():
+            yield from point_cache_slots(thing, system)
+    for owner, tree in all_node_trees():
         for node in tree.nodes:
-            change(node, "filepath")
+            yield owner, node, "filepath"
             if node.bl_idname.startswith("GeometryNodeImport") and "Path" in node.inputs:
-                change(node.inputs["Path"], "default_value")
+                socket = node.inputs["Path"]
+                yield owner, socket, "default_value"
+                if socket.is_linked and socket.links[0].from_node.bl_idname == "FunctionNodeInputString":
+                    yield owner, socket.links[0].from_node, "string"
 
 
-def change_modifier(modifier, change):
+def modifier_slots(thing, modifier):
     if modifier.type in ("OCEAN", "MESH_CACHE", "MULTIRES"):
-        change(modifier, "filepath")
+        yield thing, modifier, "filepath"
     elif modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN" and modifier.domain_settings:
-        change(modifier.domain_settings, "cache_directory")
+        yield thing, modifier.domain_settings, "cache_directory"
     elif modifier.type == "NODES":
-        change(modifier, "simulation_bake_directory")
-        change(modifier, "bake_directory")
+        yield thing, modifier, "simulation_bake_directory"
+        yield thing, modifier, "bake_directory"
         for bake in getattr(modifier, "bakes", ()):
-            change(bake, "directory")
+            yield thing, bake, "directory"
     elif modifier.type == "DYNAMIC_PAINT" and modifier.canvas_settings:
         for surface in modifier.canvas_settings.canvas_surfaces:
-            change_point_cache(surface, change)
-    change_point_cache(modifier, change)
+            yield from point_cache_slots(thing, surface)
+    yield from point_cache_slots(thing, modifier)
 
 
-def change_point_cache(owner, change):
-    cache = getattr(owner, "point_cache", None)
+def point_cache_slots(owner, holder):
+    cache = getattr(holder, "point_cache", None)
     if cache and cache.use_external:
-        change(cache, "filepath")
+        yield owner, cache, "filepath"
 
 
 def strips(scene):
@@ -383,20 +542,21 @@ def strips(scene):
 def all_node_trees():
     data = bpy.data
     owners = (data.materials, data.worlds, data.lights, data.scenes, data.textures, data.linestyles)
-    embedded = [o.node_tree for c in owners for o in c if getattr(o, "node_tree", None)]
-    return [*data.node_groups, *embedded]
+    embedded = [(o, o.node_tree) for c in owners for o in c if getattr(o, "node_tree", None)]
+    return [*((tree, tree) for tree in data.node_groups), *embedded]
 
 
 # ------------------------------------------------------------------------------------------ preparing a scene
 
 
-def open_blend(path):
+def open_blend(path, scripts):
+    """Open the file. With `scripts`, drivers are evaluated and texts run that -Y would have forbidden."""
     if not os.path.isfile(path):
         raise Refused("missing_file", f"{path} is not here. Send the job's files again.")
     EVENTS.loaded = False
     words = ""
     try:
-        bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=False)
+        bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=scripts)
     except RuntimeError as error:
         words = str(error).strip()  # also raised for a file that did load, with missing libraries say
     if not EVENTS.loaded or not bpy.data.filepath or not os.path.samefile(bpy.data.filepath, path):
@@ -537,6 +697,8 @@ def set_output(scene):
         settings.views_format = "MULTIVIEW"
     render = scene.render
     render.use_file_extension = True
+    # `-f` renders every layer in use, single or not; the operator heeds this, and fails at the second frame (5.0).
+    render.use_single_layer = False
     render.use_placeholder = False
     render.use_overwrite = True
 
@@ -685,17 +847,12 @@ class Worker:
     def load(self, request):
         self.scene = None
         blend = want(request, "blend", str)
-        paths = want(request, "paths", dict)
         scratch = want(request, "scratch", str)
-        if not all(isinstance(v, str) for v in paths.values()):
-            raise Refused("bad_request", "load: 'paths' must map paths to paths. Send strings only.")
-        open_blend(blend)
-        mapped = PathMap(paths)
-        repath_libraries(mapped)
-        repath_files(mapped)
-        if mapped.missing_used:
-            listed = ", ".join(mapped.missing_used[:5])
-            raise Refused("missing_file", f"{blend} uses files that are not here: {listed}. Send them again.")
+        paths = want_paths(request)
+        open_blend(blend, request.get("scripts") is True)
+        repath_libraries(paths)
+        repath_files(paths)
+        paths.check()
         scene = pick_scene(request.get("scene"))
         set_engine(scene, request.get("engine"))
         check_camera(scene)
@@ -714,7 +871,6 @@ class Worker:
             "width": width,
             "height": height,
             "view_table": table,
-            "missing": sorted(p for p in paths.values() if not os.path.exists(p)),
         }
 
     def render(self, request):
@@ -791,6 +947,18 @@ def want(request, name, kind):
             "bad_request", f"{request.get('op')}: '{name}' must be of type {kind.__name__}. Mend the request."
         )
     return value
+
+
+def want_paths(request):
+    files, slots = want(request, "files", dict), want(request, "paths", list)
+    kinds = [str, str, str, bool]
+    if not all(isinstance(here, str) for here in files.values()) or not all(
+        isinstance(slot, list) and [type(part) for part in slot] == kinds for slot in slots
+    ):
+        raise Refused(
+            "bad_request", "load: 'files' maps paths to paths, 'paths' lists [library, raw, path, bool]."
+        )
+    return Paths(want(request, "blend", str), want(request, "source", str), files, slots)
 
 
 def answer(worker, request):

@@ -39,8 +39,10 @@ class Master:
         broadcast: bool = True,
         clear_on_exit: bool = False,
         slave_timeout_s: float = 60.0,
+        allow_scripts: bool = False,
     ) -> None:
-        """`data`: the working folder, made if missing. `host` empty: all interfaces. `port` 0: any free one."""
+        """`data`: the working folder, made if missing. `host` empty: all interfaces. `port` 0: any free one.
+        `allow_scripts`: slaves run the Python that scenes bring along, for jobs that need it."""
 
     def start(self) -> None:
         """Returns once the master answers requests. Raises ServiceError."""
@@ -66,9 +68,11 @@ class Slave:
         threads: int = 0,
         tags: Sequence[str] = (),
         console: bool = False,
+        cache_limit_gb: float = 50.0,
     ) -> None:
         """`blender`: a Blender, or a Python with the bpy module. `master` empty: the first one heard.
-        `threads` 0: as many as the machine has. `console`: Blender's output also to this process' stdout."""
+        `threads` 0: as many as the machine has. `console`: Blender's output also to this process' stdout.
+        `cache_limit_gb`: how much the files kept for jobs may weigh, in 10^9 bytes. Raises UsageError."""
 
     def start(self) -> None:
         """Starts looking for work in the background; raises ServiceError for what can be known at once."""
@@ -86,8 +90,15 @@ class Transfer:
     """A submission or a download on its way."""
 
     def snapshot(self) -> dict[str, Any]:
-        """{"state": "running"|"done"|"failed"|"canceled", "phase": str, "bytes_done": int, "bytes_total": int,
-        "bytes_per_s": float, "seconds_left": float|None, "job": int|None, "files": [str], "error": str|None}"""
+        """{"state": "running"|"done"|"failed"|"canceled",
+        "phase": "connecting"|"tracing"|"checking"|"sending"|"receiving"|"queueing", "bytes_done": int (of the files,
+        sent or found to be there), "bytes_total": int, "bytes_per_s": float, "seconds": float (since the first byte), "bytes_sent": int (over the network),
+        "seconds_left": float|None, "reading": str (the file), "waiting": str (what for), "job": int|None,
+        "files": [str], "error": str|None, "report": None|{"files": int, "bytes": int, "problem_count": int,
+        "problems": [finding], "notes": [finding] (the first hundred of each), "largest": [{"path", "bytes"}]}}
+
+        finding: {"kind": "missing"|"unreadable"|"unsaved_image"|"collision"|"odd_size"|"scripts"|"outside"|"note",
+        "path", "user", "why"}"""
 
     def wait(self, timeout_s: float) -> bool:
         """True once it is over, whatever the end; False when the time ran out first."""
@@ -116,10 +127,17 @@ class Client:
         "progress", "threads", "engines": [str]}"""
 
     def submit(self, request: dict[str, Any]) -> Transfer:
-        """Sends a job. request: {"name", "blend": path of the copy to send, "source": the .blend's own path
-        (place and basename on the slaves), "files": [absolute paths], "scene", "engine", "frames": "1-10,15",
-        "width", "height", "blender": [3, 4] (major, minor), "category"="", "priority"=50, "chunk"=1,
-        "tags"=[], "split"="off"}. Raises UsageError at once for what is plainly wrong."""
+        """Sends a job: a background Blender lists the scene's files, each is looked at, what the master lacks is sent, and
+        the job is queued. request: {"name", "blend": path of the copy to send, "source": the .blend's own path
+        (place and basename on the slaves), "program": a Blender or a Python with bpy, "scene"=None (the one that was
+        open), "engine"=None (the scene's), "frames"=None (the scene's range) or "1-10,15", "category"="",
+        "priority"=50, "chunk"=1, "tags"=[], "split"="off", "added"=[files and folders to send along],
+        "unsaved_images"=[names of painted images that are in no file], "send_anyway"=False}. Raises UsageError at
+        once for what is plainly wrong. Fails with the report when something would go wrong, unless "send_anyway"."""
+
+    def check(self, request: dict[str, Any]) -> Transfer:
+        """Lists and looks at the files as submit() does, and sends nothing. Needs no master. The report is in the
+        transfer's snapshot."""
 
     def fetch(self, job: int, frames: str, what: str, output: str) -> Transfer:
         """Downloads finished frames ("" = all) as "exr" or "jpg" into the folder `output`."""

@@ -32,6 +32,7 @@ class RefusedError(NetrenderError):
 
 requests = []  # what submit() got
 calls = []  # names of what was started and stopped, in order
+problems = []  # findings that the next look at a scene's files brings
 jobs = []
 slaves = [
     {
@@ -104,23 +105,34 @@ class Slave(Service):
 
 
 class Transfer:
-    def __init__(self, job, files=()):
+    def __init__(self, job, files=(), problems=(), refused=False):
         self.job, self.files, self.began, self.canceled = job, list(files), time.monotonic(), False
+        self.problems, self.refused = list(problems), refused
 
     def snapshot(self):
         length = float(os.environ.get("STUB_SECONDS", "0.2"))
         share = min(1.0, (time.monotonic() - self.began) / length)
         done = share == 1.0
+        failed = done and self.refused
+        report = {
+            "files": 3, "bytes": 24_000_000, "problem_count": len(self.problems), "problems": self.problems,
+            "notes": [], "largest": [],
+        }  # fmt: skip
         return {
-            "state": "canceled" if self.canceled else "done" if done else "running",
-            "phase": "Sending",
+            "state": "canceled" if self.canceled else "failed" if failed else "done" if done else "running",
+            "phase": "sending",
             "bytes_done": int(share * 24e6),
             "bytes_total": 24_000_000,
             "bytes_per_s": 24e6 / length,
+            "bytes_sent": int(share * 4e6),
+            "seconds": share * length,
             "seconds_left": (1 - share) * length,
-            "job": self.job if done else None,
+            "reading": "",
+            "waiting": "",
+            "job": self.job if done and not failed else None,
             "files": self.files if done else [],
-            "error": None,
+            "error": "; ".join(f"{p['path']}: {p['why']}" for p in self.problems) if failed else None,
+            "report": report,
         }
 
     def wait(self, timeout_s):
@@ -163,6 +175,8 @@ class Client:
             "the copy is not there, or is compressed"
         )
         requests.append(request)
+        if problems and not request["send_anyway"]:
+            return Transfer(None, problems=problems, refused=True)
         number = len(jobs) + 1
         jobs.append(
             {
@@ -172,7 +186,7 @@ class Client:
                 "priority": request["priority"],
                 "state": "active",
                 "status": "Rendering",
-                "frames": request["frames"],
+                "frames": request["frames"] or "1-250",
                 "total": 3,
                 "done": 1,
                 "failed": 0,
@@ -182,6 +196,10 @@ class Client:
             }
         )
         return Transfer(number)
+
+    def check(self, request):
+        requests.append(request)
+        return Transfer(None, problems=problems)
 
     def fetch(self, job, frames, what, output):
         path = f"{output}/render_{job}_{frames}.{what}"

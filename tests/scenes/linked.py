@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds FOLDER/shot.blend -> sets/set.blend -> props/prop.blend -> textures/wood.<UDIM>.png: `-- FOLDER`.
+"""Builds FOLDER/shot.blend -> sets/set.blend -> props/prop.blend -> textures/wood.<UDIM>.png:
+`-- FOLDER [relative] [loop]`.
 
-All by absolute paths. Scene "Shot" is the one to render and the one saved as active; "Other" is empty.
+All by absolute paths, or by ones relative to the file that holds them. With `loop` prop.blend links from
+set.blend and from itself. Scene "Shot" is the one to render and the one saved as active; "Other" is empty.
 """
 
 import array
 import os
+import shutil
 import sys
 
 import bpy
 
-FOLDER = sys.argv[sys.argv.index("--") + 1]
+FOLDER, *WISHES = sys.argv[sys.argv.index("--") + 1 :]
 TEXTURES, PROP, SET, SHOT = (
     os.path.join(FOLDER, *parts)
     for parts in (("textures",), ("props", "prop.blend"), ("sets", "set.blend"), ("shot.blend",))
@@ -21,9 +24,17 @@ def save(path):
     bpy.ops.wm.save_as_mainfile(filepath=path, relative_remap=False)
 
 
-def link(path, collection):
+def path_in(path, blend):
+    """How `blend` names `path`."""
+    if "relative" not in WISHES:
+        return path
+    return "//" + os.path.relpath(path, os.path.dirname(blend)).replace(os.sep, "/")
+
+
+def link(path, collection, blend):
     with bpy.data.libraries.load(path, link=True, relative=False) as (_, wanted):
         wanted.collections = [collection]
+    next(x for x in bpy.data.libraries if x.filepath == path).filepath = path_in(path, blend)
     empty = bpy.data.objects.new(collection, None)
     empty.instance_type = "COLLECTION"
     empty.instance_collection = bpy.data.collections[collection]
@@ -41,7 +52,7 @@ def make_prop():
         bpy.data.images.remove(image)
     wood = bpy.data.images.load(os.path.join(TEXTURES, "wood.1001.png"))
     wood.source = "TILED"
-    wood.filepath = os.path.join(TEXTURES, "wood.<UDIM>.png")
+    wood.filepath = path_in(os.path.join(TEXTURES, "wood.<UDIM>.png"), PROP)
     if len(wood.tiles) < 2:
         wood.tiles.new(1002)
     cube = bpy.data.objects["Cube"]
@@ -63,9 +74,24 @@ def make_set():
     bpy.ops.wm.read_factory_settings()
     bpy.data.objects.remove(bpy.data.objects["Cube"])
     collection = bpy.data.collections.new("Set")
-    collection.objects.link(link(PROP, "Prop"))
+    collection.objects.link(link(PROP, "Prop", SET))
     bpy.context.scene.collection.children.link(collection)
     save(SET)
+
+
+def close_the_loop():
+    # Blender links nothing from the open file itself, so a twin stands in and its path is changed after;
+    # nor does it save over a library that is open.
+    twin = os.path.join(FOLDER, "props", "twin.blend")
+    shutil.copy(PROP, twin)
+    bpy.ops.wm.open_mainfile(filepath=PROP)
+    for number, (path, meant) in enumerate(((SET, SET), (twin, PROP))):
+        with bpy.data.libraries.load(path, link=True, relative=False) as (_, wanted):
+            wanted.worlds = ["World"]
+        bpy.data.collections["Prop"][f"world {number}"] = wanted.worlds[0]
+        next(x for x in bpy.data.libraries if x.filepath == path).filepath = path_in(meant, PROP)
+    save(twin)
+    os.replace(twin, PROP)
 
 
 def make_shot():
@@ -73,7 +99,7 @@ def make_shot():
     bpy.data.objects.remove(bpy.data.objects["Cube"])
     scene = bpy.context.scene
     scene.name = "Shot"
-    scene.collection.objects.link(link(SET, "Set"))
+    scene.collection.objects.link(link(SET, "Set", SHOT))
     bpy.data.scenes.new("Other")
     scene.render.engine = "CYCLES"
     scene.cycles.samples = 2
@@ -89,4 +115,6 @@ def make_shot():
 
 make_prop()
 make_set()
+if "loop" in WISHES:
+    close_the_loop()
 make_shot()

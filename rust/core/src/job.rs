@@ -77,6 +77,9 @@ pub struct JobSpec {
     /// Whether one frame may be shared out.
     #[serde(default)]
     pub split: Split,
+    /// Whether the scene needs its own Python (drivers, registered texts). Whether it gets to run is the farm's setting.
+    #[serde(default)]
+    pub scripts: bool,
     /// The blob that holds the [`crate::manifest::Manifest`] as JSON.
     pub manifest: Digest,
 }

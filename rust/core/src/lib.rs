@@ -15,6 +15,7 @@ pub mod job;
 pub mod lease;
 pub mod liveness;
 pub mod manifest;
+pub mod recipe;
 pub mod retry;
 pub mod scheduler;
 pub mod slave;

@@ -255,7 +255,8 @@ fn poll(farm: &Farm, id: SlaveId, held: Vec<HeldLease>, want: Want) -> Result<De
         let lease = LeaseId(farm.last_lease + 1);
         events.push(Event::LeaseGranted { lease, slave: id, job, frames: frames.clone() });
         let spec = farm.jobs.get(&job).ok_or(Refusal::UnknownJob(job))?.spec.clone();
-        grant = Some(Box::new(LeaseGrant { lease, job, frames, spec }));
+        // The farm's setting is not part of the durable state: whoever answers over the network adds it.
+        grant = Some(Box::new(LeaseGrant { lease, job, frames, spec, scripts: false }));
     }
     Decision::new(events, Reply::Poll(PollReply { drop: drop.into_values().collect(), grant }))
 }

@@ -11,7 +11,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// Raised when an older peer would misunderstand; peers of different numbers refuse each other by name.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// `GET /api/v1/info`: is this a master, and which?
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +26,12 @@ pub struct MasterInfo {
     pub farm: String,
     /// As people call it.
     pub name: String,
+    /// Whether slaves run the Python that scenes bring along, for jobs that need it.
+    #[serde(default)]
+    pub scripts: bool,
+    /// Room on the master's disk; None when the system does not tell.
+    #[serde(default)]
+    pub free_bytes: Option<u64>,
 }
 
 /// Which of these are not there yet?
@@ -124,6 +130,9 @@ pub struct LeaseGrant {
     pub frames: Vec<Frame>,
     /// How to render them.
     pub spec: JobSpec,
+    /// Whether the scene's own Python may run: the job needs it and the farm allows it.
+    #[serde(default)]
+    pub scripts: bool,
 }
 
 /// `POST /api/v1/slaves/{id}/heartbeat`.
@@ -216,6 +225,9 @@ pub struct JobView {
     pub why: String,
     /// When it was accepted.
     pub created_ms: Timestamp,
+    /// Whether the scene needs its own Python.
+    #[serde(default)]
+    pub scripts: bool,
 }
 
 /// A job with its frames.

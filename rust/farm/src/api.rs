@@ -1,7 +1,12 @@
 //! The master's HTTP interface as functions: what slaves and clients call. No retries here: whoever waits knows for how
 //! long it makes sense.
 
-use crate::blobs::{BlobError, BlobStore, digest_of};
+use crate::{
+    blobs::{BlobError, BlobStore},
+    pieces::{Record, Records},
+};
+use bytes::Bytes;
+use futures_util::{Stream, stream};
 use netrender_core::{
     digest::Digest,
     ids::{Frame, JobId, SlaveId},
@@ -216,12 +221,42 @@ impl Api {
         self.send(request.header(reqwest::header::CONTENT_LENGTH, length).body(body)).await.map(drop)
     }
 
-    /// Fetches a small blob (a piece, a manifest) and checks it.
-    pub async fn get_blob(&self, digest: Digest) -> Result<Vec<u8>, ApiError> {
-        let response = self.send(self.request(Method::GET, &format!("api/v1/blobs/{digest}"))).await?;
-        let bytes = self.body(response).await?;
-        let found = digest_of(&bytes);
-        if found == digest { Ok(bytes) } else { Err(BlobError::WrongDigest { expected: digest, found }.into()) }
+    /// For each of these pieces whether the master lacks it. At most 500,000 in one call.
+    pub async fn missing_pieces(&self, digests: &[Digest]) -> Result<Vec<bool>, ApiError> {
+        let question: Vec<u8> = digests.iter().flat_map(|digest| digest.0).collect();
+        let request = self.request(Method::POST, "api/v1/pieces/missing").body(question);
+        let response = self.send(request).await?;
+        let bits = self.body(response).await?;
+        if bits.len() != digests.len().div_ceil(8) {
+            let why = format!("{} bytes for {} pieces", bits.len(), digests.len());
+            return Err(ApiError::NotAMaster { url: self.url(), why });
+        }
+        Ok((0..digests.len()).map(|at| bits[at / 8] >> (at % 8) & 1 == 1).collect())
+    }
+
+    /// Sends pieces. They are durable once a job that needs them is accepted; may be repeated.
+    pub async fn put_pieces(&self, records: &[Record]) -> Result<(), ApiError> {
+        let length: usize = records.iter().map(Record::length).sum();
+        let parts: Vec<_> = records
+            .iter()
+            .flat_map(|record| {
+                std::iter::once(Bytes::copy_from_slice(&record.head())).chain(record.parts().iter().cloned())
+            })
+            .map(Ok::<_, std::convert::Infallible>)
+            .collect();
+        let body = reqwest::Body::wrap_stream(stream::iter(parts));
+        let request = self.request(Method::POST, "api/v1/pieces");
+        self.send(request.header(reqwest::header::CONTENT_LENGTH, length).body(body)).await.map(drop)
+    }
+
+    /// Fetches pieces; they come in this order, not yet proved.
+    pub async fn get_pieces(
+        &self,
+        digests: &[Digest],
+    ) -> Result<Records<impl Stream<Item = reqwest::Result<Bytes>> + Unpin + use<>>, ApiError> {
+        let question: Vec<u8> = digests.iter().flat_map(|digest| digest.0).collect();
+        let response = self.send(self.request(Method::POST, "api/v1/pieces/get").body(question)).await?;
+        Ok(Records::new(Box::pin(response.bytes_stream())))
     }
 
     /// Fetches a blob into a store, streamed and checked.

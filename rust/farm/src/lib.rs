@@ -8,7 +8,9 @@ pub mod blobs;
 pub mod cli;
 pub mod client;
 pub mod discovery;
+mod folders;
 pub mod master;
+pub mod pieces;
 pub mod slave;
 
 /// 128 random bits as text: ids and keys that must not be guessed or met twice.

@@ -62,6 +62,13 @@ impl Client {
     }
 }
 
+fn job_request(request: &Bound<'_, PyDict>) -> PyResult<JobRequest> {
+    let request: JobRequest = pythonize::depythonize(request)
+        .map_err(|error| errors::UsageError::new_err(format!("the job can't be read: {error}")))?;
+    request.check().map_err(errors::from_client)?;
+    Ok(request)
+}
+
 #[pymethods]
 impl Client {
     #[new]
@@ -95,15 +102,28 @@ impl Client {
     }
 
     fn submit(&self, request: &Bound<'_, PyDict>) -> PyResult<Transfer> {
-        let request: JobRequest = pythonize::depythonize(request)
-            .map_err(|error| errors::UsageError::new_err(format!("the job can't be read: {error}")))?;
-        request.check().map_err(errors::from_client)?;
+        let request = job_request(request)?;
         let transfer = client::Transfer::default();
         let (working, master) = (transfer.clone(), self.master.clone());
         runtime()?.spawn(async move {
             let work = async {
                 let api = client::connect(&master).await?;
                 client::submit(&api, request, &working).await
+            };
+            working.run(work).await
+        });
+        Ok(Transfer { inner: transfer })
+    }
+
+    fn check(&self, request: &Bound<'_, PyDict>) -> PyResult<Transfer> {
+        let request = job_request(request)?;
+        let transfer = client::Transfer::default();
+        let (working, master) = (transfer.clone(), self.master.clone());
+        runtime()?.spawn(async move {
+            let work = async {
+                // Without a farm the files can be looked at all the same.
+                let api = client::connect(&master).await.ok();
+                client::check(api.as_ref(), &request, &working).await
             };
             working.run(work).await
         });

@@ -23,7 +23,11 @@ pub fn from_client(error: ClientError) -> PyErr {
     let message = error.to_string();
     match error {
         error if error.is_no_master() => NoMasterError::new_err(message),
-        ClientError::Usage(_) | ClientError::File { .. } | ClientError::FileChanged(_) => UsageError::new_err(message),
+        ClientError::Usage(_)
+        | ClientError::File { .. }
+        | ClientError::FileChanged(_)
+        | ClientError::Incomplete(_)
+        | ClientError::NoRoom { .. } => UsageError::new_err(message),
         ClientError::Api(ApiError::Refused { .. }) => RefusedError::new_err(message),
         _ => NetrenderError::new_err(message),
     }

@@ -27,7 +27,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[pymethods]
 impl Master {
     #[new]
-    #[pyo3(signature = (data, *, host = String::new(), port = 8000, name = String::new(), broadcast = true, clear_on_exit = false, slave_timeout_s = 60.0))]
+    #[allow(clippy::too_many_arguments)] // keywords in Python
+    #[pyo3(signature = (data, *, host = String::new(), port = 8000, name = String::new(), broadcast = true, clear_on_exit = false, slave_timeout_s = 60.0, allow_scripts = false))]
     fn new(
         data: PathBuf,
         host: String,
@@ -36,12 +37,13 @@ impl Master {
         broadcast: bool,
         clear_on_exit: bool,
         slave_timeout_s: f64,
+        allow_scripts: bool,
     ) -> PyResult<Self> {
         let slave_timeout = errors::seconds(slave_timeout_s)?;
         if slave_timeout.is_zero() {
             return Err(errors::UsageError::new_err("the slave timeout is more than 0 seconds"));
         }
-        let options = MasterOptions { data, host, port, name, broadcast, clear_on_exit, slave_timeout };
+        let options = MasterOptions { data, host, port, name, broadcast, clear_on_exit, slave_timeout, allow_scripts };
         Ok(Self { options, running: Mutex::new(None) })
     }
 
@@ -111,7 +113,8 @@ pub struct Slave {
 #[pymethods]
 impl Slave {
     #[new]
-    #[pyo3(signature = (data, blender, *, master = String::new(), name = String::new(), threads = 0, tags = vec![], console = false))]
+    #[allow(clippy::too_many_arguments)] // keywords in Python
+    #[pyo3(signature = (data, blender, *, master = String::new(), name = String::new(), threads = 0, tags = vec![], console = false, cache_limit_gb = slave::DEFAULT_CACHE_GB))]
     fn new(
         data: PathBuf,
         blender: PathBuf,
@@ -120,13 +123,14 @@ impl Slave {
         threads: u32,
         tags: Vec<String>,
         console: bool,
-    ) -> Self {
+        cache_limit_gb: f64,
+    ) -> PyResult<Self> {
+        let cache_limit_bytes = slave::cache_limit(cache_limit_gb)
+            .ok_or_else(|| errors::UsageError::new_err("the cache limit is a number of gigabytes from 0 up"))?;
         let master = Some(master).filter(|address| !address.is_empty());
         let tags = tags.into_iter().filter(|tag| !tag.is_empty()).collect();
-        Self {
-            options: SlaveOptions { data, blender, master, name, threads, tags, console },
-            running: Mutex::new(None),
-        }
+        let options = SlaveOptions { data, blender, master, name, threads, tags, console, cache_limit_bytes };
+        Ok(Self { options, running: Mutex::new(None) })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {

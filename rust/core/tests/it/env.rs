@@ -111,6 +111,7 @@ pub fn spec(frames: &str) -> JobSpec {
         width: 16,
         height: 9,
         split: Split::Off,
+        scripts: false,
         manifest: Digest([0; 32]),
     }
 }

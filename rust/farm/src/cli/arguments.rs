@@ -78,6 +78,9 @@ pub struct MasterArguments {
     /// Seconds of silence after which a slave's frames go back to the queue
     #[arg(long, default_value_t = 60.0, env = "NETRENDER_SLAVE_TIMEOUT", value_name = "SECONDS")]
     pub slave_timeout: f64,
+    /// Let slaves run the Python that scenes bring along (drivers, registered texts), for jobs that need it
+    #[arg(long, env = "NETRENDER_ALLOW_SCRIPTS")]
+    pub allow_scripts: bool,
 }
 
 #[derive(Debug, Args)]
@@ -103,6 +106,9 @@ pub struct SlaveArguments {
     /// Show Blender's own output
     #[arg(long, env = "NETRENDER_CONSOLE")]
     pub console: bool,
+    /// Gigabytes of jobs' files to keep; the least recently used go first
+    #[arg(long, default_value_t = crate::slave::DEFAULT_CACHE_GB, env = "NETRENDER_CACHE_LIMIT", value_name = "GB")]
+    pub cache_limit: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -154,9 +160,15 @@ pub struct SubmitArguments {
     /// Fetch the frames into this folder as they finish; waits
     #[arg(long, env = "NETRENDER_OUTPUT", value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Send even if files are missing
+    /// Also send this file or folder; may be given several times
+    #[arg(long, env = "NETRENDER_ADD", value_name = "PATH")]
+    pub add: Vec<PathBuf>,
+    /// Send although files are missing or something else would go wrong
     #[arg(long)]
     pub send_anyway: bool,
+    /// Only list the files and what would go wrong; send nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// The Blender that lists the scene's files [default: $BLENDER, else blender on the PATH]
     #[arg(long, env = "NETRENDER_BLENDER", value_name = "PATH")]
     pub blender: Option<PathBuf>,

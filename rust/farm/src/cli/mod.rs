@@ -55,7 +55,7 @@ impl From<ClientError> for Stop {
         let message = error.to_string();
         match error {
             error if error.is_no_master() => Self::NoMaster(message),
-            ClientError::Usage(_) => Self::Usage(message),
+            ClientError::Usage(_) | ClientError::Incomplete(_) => Self::Usage(message),
             _ => Self::Failed(message),
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     blender::Blender,
     discovery,
     master::{Master, MasterOptions},
-    slave::{Finder, Slave, SlaveOptions},
+    slave::{Finder, Slave, SlaveOptions, cache_limit},
 };
 use std::{path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
@@ -25,6 +25,7 @@ pub async fn master(arguments: MasterArguments) -> Result<(), Stop> {
         broadcast: !arguments.no_broadcast,
         clear_on_exit: arguments.clear_on_exit,
         slave_timeout: Duration::from_secs_f64(timeout),
+        allow_scripts: arguments.allow_scripts,
     };
     let asked_to_stop = stop_signal()?;
     let master = Master::start(options).await.map_err(|error| Stop::Failed(error.to_string()))?;
@@ -47,6 +48,8 @@ pub async fn slave(arguments: SlaveArguments, master: String) -> Result<(), Stop
         threads: arguments.threads,
         tags: arguments.tags.into_iter().filter(|tag| !tag.is_empty()).collect(),
         console: arguments.console,
+        cache_limit_bytes: cache_limit(arguments.cache_limit)
+            .ok_or_else(|| Stop::Usage("the cache limit is a number of gigabytes from 0 up".into()))?,
     };
     let asked_to_stop = stop_signal()?;
     let slave = Slave::start(options, Arc::new(Heard)).await.map_err(|error| Stop::Failed(error.to_string()))?;
@@ -70,19 +73,8 @@ impl Finder for Heard {
     }
 }
 
-/// The same folder the add-on takes when none is named.
 fn home(service: &str) -> Result<PathBuf, Stop> {
-    let named = |variable| std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let home = std::env::home_dir();
-    let base = if cfg!(windows) {
-        named("LOCALAPPDATA").or(home)
-    } else if cfg!(target_os = "macos") {
-        home.map(|home| home.join("Library/Application Support"))
-    } else {
-        named("XDG_DATA_HOME").or(home.map(|home| home.join(".local/share")))
-    };
-    base.map(|base| base.join("netrender").join(service))
-        .ok_or_else(|| Stop::Usage("say which folder to work in with --data DIR".into()))
+    crate::folders::data(service).ok_or_else(|| Stop::Usage("say which folder to work in with --data DIR".into()))
 }
 
 /// Armed when this returns, so that no signal is lost while the service starts.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     api::Api,
     blender::Blender,
-    client::{ClientError, Description, FetchWhat, JobRequest, Transfer, connect, describe, fetch, submit as send},
+    client::{ClientError, FetchWhat, JobRequest, Transfer, check, connect, fetch, submit as send},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use netrender_core::{
@@ -34,20 +34,24 @@ pub async fn submit(arguments: SubmitArguments, address: &str, json: bool) -> Re
     if let Some(frames) = &arguments.frames {
         frames.parse::<FrameList>().map_err(|error| Stop::Usage(error.to_string()))?;
     }
-    let api = connect(address).await?;
-    let blender = Blender::choose(arguments.blender.as_deref());
-    let scene = describe(&blender, &arguments.file, arguments.scene.as_deref()).await.map_err(not_a_scene)?;
-    let request = request(&arguments, scene)?;
     let transfer = Transfer::default();
+    let request = request(&arguments)?;
+    if arguments.dry_run {
+        return dry_run(&request, address, &transfer, json).await;
+    }
+    let api = connect(address).await?;
     let job = {
         let showing = show_sending(&transfer);
         let sending = transfer.run(send(&api, request, &transfer));
         tokio::pin!(sending);
         tokio::select! {
-            job = &mut sending => job?,
+            job = &mut sending => job.map_err(not_a_scene)?,
             never = showing => match never {},
         }
     };
+    let seen = transfer.snapshot();
+    let (all, new) = (indicatif::HumanBytes(seen.bytes_total), indicatif::HumanBytes(seen.bytes_sent));
+    tracing::info!("sent {all}, of which {new} crossed the network, in {:.2} s", seen.seconds);
     if !arguments.wait && arguments.output.is_none() {
         if json {
             return print_json(&serde_json::json!({ "job": job }));
@@ -78,6 +82,27 @@ pub async fn submit(arguments: SubmitArguments, address: &str, json: bool) -> Re
     }
 }
 
+/// Lists what would be sent. Works without a farm, too.
+async fn dry_run(request: &JobRequest, address: &str, transfer: &Transfer, json: bool) -> Result<(), Stop> {
+    let api = connect(address).await.ok();
+    let report = transfer.run(check(api.as_ref(), request, transfer)).await.map_err(not_a_scene)?;
+    if json {
+        print_json(&report)?;
+    } else {
+        say!("{} files, {}", report.files, indicatif::HumanBytes(report.bytes));
+        for file in &report.largest {
+            say!("  {:>10}  {}", indicatif::HumanBytes(file.bytes).to_string(), file.path);
+        }
+        for note in &report.notes {
+            say!("note: {note}");
+        }
+        for problem in &report.problems {
+            say!("problem: {problem}");
+        }
+    }
+    if report.problems.is_empty() { Ok(()) } else { Err(Stop::Said(2)) }
+}
+
 /// A file that is no scene is a slip at the keyboard, not a job that failed.
 fn not_a_scene(error: ClientError) -> Stop {
     match error {
@@ -86,44 +111,30 @@ fn not_a_scene(error: ClientError) -> Stop {
     }
 }
 
-fn request(arguments: &SubmitArguments, scene: Description) -> Result<JobRequest, Stop> {
-    for warning in &scene.warnings {
-        tracing::warn!("{warning}");
+fn request(arguments: &SubmitArguments) -> Result<JobRequest, Stop> {
+    let absolute = |path: &Path| std::path::absolute(path).map_err(|error| Stop::Usage(error.to_string()));
+    let file = absolute(&arguments.file)?;
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut added = Vec::new();
+    for path in arguments.add.iter().filter(|path| !path.as_os_str().is_empty()) {
+        added.push(absolute(path)?.to_string_lossy().into_owned());
     }
-    if !scene.has_camera {
-        return Err(Stop::Usage(format!("the scene {:?} has no camera: add one and send again", scene.scene)));
-    }
-    if !scene.missing.is_empty() && !arguments.send_anyway {
-        let some: Vec<String> =
-            scene.missing.iter().take(10).map(|one| format!("  {} ({} {})", one.path, one.kind, one.user)).collect();
-        return Err(Stop::Usage(format!(
-            "{} files of the scene are missing:\n{}\nfind them, or send without them with --send-anyway",
-            scene.missing.len(),
-            some.join("\n")
-        )));
-    }
-    let engine = match (&arguments.engine, scene.engine.as_str()) {
-        (Some(engine), _) => engine.clone(),
-        (None, "NET_RENDER") => "CYCLES".into(),
-        (None, own) => own.into(),
-    };
-    let stem = arguments.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(JobRequest {
         name: arguments.name.clone().unwrap_or(stem),
-        blend: arguments.file.clone(),
-        source: scene.source,
-        files: scene.files,
-        scene: Some(scene.scene),
-        engine,
-        frames: arguments.frames.clone().unwrap_or(scene.frames),
-        width: scene.width,
-        height: scene.height,
-        blender: scene.blender,
+        blend: file.clone(),
+        source: file,
+        program: Blender::choose(arguments.blender.as_deref()).path().to_owned(),
+        scene: arguments.scene.clone(),
+        engine: arguments.engine.clone(),
+        frames: arguments.frames.clone(),
         category: arguments.category.clone(),
         priority: arguments.priority,
         chunk: arguments.chunk,
         tags: arguments.tags.iter().filter(|tag| !tag.is_empty()).cloned().collect(),
         split: Split::Off,
+        added,
+        unsaved_images: Vec::new(),
+        send_anyway: arguments.send_anyway,
     })
 }
 
@@ -132,7 +143,7 @@ async fn show_sending(transfer: &Transfer) -> std::convert::Infallible {
     let bar = bar("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
     loop {
         let seen = transfer.snapshot();
-        bar.set_message(format!("{:?}", seen.phase));
+        bar.set_message(if seen.waiting.is_empty() { format!("{:?}", seen.phase) } else { seen.waiting });
         bar.set_length(seen.bytes_total);
         bar.set_position(seen.bytes_done);
         tokio::time::sleep(Duration::from_millis(100)).await;

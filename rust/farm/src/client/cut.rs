@@ -1,65 +1,292 @@
-//! Cutting files into content-defined pieces and naming them, in bounded memory.
+//! Cutting files into pieces and naming them, in bounded memory. Where a file is cut depends on its content alone, so that
+//! an insertion does not shift every later piece.
+//!
+//! An uncompressed .blend is cut at its own blocks first: once it was closed and opened again, the head of each block holds
+//! another address, and pieces that mix heads with data would all be new. Large blocks' data stand alone, what lies between
+//! them (heads and small blocks) is cut finer. Measured on a 216 MB scene: 0.4 % new bytes instead of 27 %.
 
-use super::ClientError;
 use crate::blobs::digest_of;
-use fastcdc::v2020::StreamCDC;
-use netrender_core::{
-    digest::Digest,
-    manifest::{Asset, Piece, mirror},
-};
+use bytes::Bytes;
+use fastcdc::v2020::FastCDC;
+use netrender_core::recipe::Piece;
 use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    time::SystemTime,
+    io::{self, BufReader, Read},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-/// Pieces are at least, on average and at most this long.
-const PIECE: [usize; 3] = [256 << 10, 1 << 20, 4 << 20];
+/// Raised when the same file would be cut in other places: what is remembered of files is then worth nothing.
+pub const CUT_VERSION: u32 = 1;
 
-/// A file as it was when it was read: sending checks that it has not changed since.
-#[derive(Clone, Debug)]
-pub struct CutFile {
-    /// Where the bytes are read from (the copy, for the .blend).
-    pub read: PathBuf,
-    /// What the slaves get.
-    pub asset: Asset,
-    modified: Option<SystemTime>,
+/// Least, mask and most bytes of a piece. With the least so near the most only a fifth of the bytes is looked at for a
+/// place to cut, which is four times as fast as the usual way, and finds the old places again two or three pieces later.
+#[derive(Clone, Copy)]
+struct Sizes {
+    least: usize,
+    mask: usize,
+    most: usize,
 }
 
-impl CutFile {
-    /// Reads a file once. `source` is its path as the scene knows it.
-    pub fn read(read: &Path, source: &str) -> Result<Self, ClientError> {
-        let failed = |error: std::io::Error| ClientError::File { path: read.to_owned(), why: error.to_string() };
-        let file = File::open(read).map_err(failed)?;
-        let before = file.metadata().map_err(failed)?;
-        if !before.is_file() {
-            return Err(ClientError::File { path: read.to_owned(), why: "it is not a file".into() });
-        }
-        let modified = before.modified().ok();
-        let mut whole = blake3::Hasher::new();
-        let mut pieces = Vec::new();
-        let mut bytes = 0;
-        for chunk in StreamCDC::new(file, PIECE[0], PIECE[1], PIECE[2]) {
-            let chunk = chunk.map_err(|error| failed(error.into()))?;
-            whole.update(&chunk.data);
-            bytes += chunk.data.len() as u64;
-            pieces.push(Piece { digest: digest_of(&chunk.data), bytes: chunk.data.len() as u64 });
-        }
-        let digest = Digest(*whole.finalize().as_bytes());
-        let asset = Asset { source: source.to_owned(), place: mirror(source), digest, bytes, pieces };
-        let cut = Self { read: read.to_owned(), asset, modified };
-        cut.check_unchanged()?;
-        Ok(cut)
+const BULK: Sizes = Sizes { least: 1 << 20, mask: 512 << 10, most: 2 << 20 };
+const FINE: Sizes = Sizes { least: 16 << 10, mask: 64 << 10, most: 256 << 10 };
+/// Read and held in memory at once.
+const WINDOW: usize = 4 << 20;
+/// A block's data this long stands alone; more in files so large that their list of pieces would be, too.
+const LARGE_BLOCK: u64 = 16 << 10;
+const BLOCKS: u64 = 1 << 16;
+
+/// Windows that are used again: fresh memory for each costs more than reading and naming what is in it.
+#[derive(Clone, Debug, Default)]
+pub struct Windows(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Windows {
+    fn take(&self) -> Vec<u8> {
+        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| Vec::with_capacity(WINDOW))
     }
 
-    /// Refuses to go on with a file that changed since it was read.
-    pub fn check_unchanged(&self) -> Result<(), ClientError> {
-        let now = std::fs::metadata(&self.read)
-            .map_err(|error| ClientError::File { path: self.read.clone(), why: error.to_string() })?;
-        if now.len() == self.asset.bytes && now.modified().ok() == self.modified {
-            Ok(())
+    /// The filled window, which comes back when the last piece of it is gone.
+    fn fill(&self, bytes: Vec<u8>) -> Bytes {
+        Bytes::from_owner(Window { bytes, windows: self.clone() })
+    }
+}
+
+struct Window {
+    bytes: Vec<u8>,
+    windows: Windows,
+}
+
+impl AsRef<[u8]> for Window {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        self.windows.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+    }
+}
+
+/// Takes pieces as they are cut. An error ends the cutting.
+pub trait Sink {
+    /// The next piece of the file.
+    fn piece(&mut self, piece: Piece, bytes: Bytes) -> io::Result<()>;
+}
+
+/// Cuts a file of `length` bytes. Reads to the end, whatever the length says.
+pub fn cut(file: impl Read, length: u64, windows: &Windows, sink: &mut impl Sink) -> io::Result<()> {
+    let mut file = BufReader::with_capacity(64 << 10, file);
+    match BlendHead::read(&mut file)? {
+        (Some(head), start) => cut_blend(&head, start, file, length, windows, sink),
+        (None, start) => cut_stream(io::Cursor::new(start).chain(file), BULK, windows, sink),
+    }
+}
+
+/// Cuts a stream in which all places are equal.
+fn cut_stream(mut stream: impl Read, sizes: Sizes, windows: &Windows, sink: &mut impl Sink) -> io::Result<()> {
+    let mut carried: Bytes = Bytes::new();
+    loop {
+        let mut window = windows.take();
+        window.extend_from_slice(&carried);
+        let room = (WINDOW - window.len()) as u64;
+        let read = stream.by_ref().take(room).read_to_end(&mut window)? as u64;
+        if window.is_empty() {
+            return Ok(());
+        }
+        carried = cut_window(windows.fill(window), sizes, read < room, sink)?;
+        if read < room {
+            return Ok(());
+        }
+    }
+}
+
+/// Cuts a window into pieces; the last one is given back unless the window is the end: more may belong to it.
+fn cut_window(window: Bytes, sizes: Sizes, is_end: bool, sink: &mut impl Sink) -> io::Result<Bytes> {
+    // FastCDC wants the average (its mask) above the least; it is fine with windows shorter than that.
+    let chunks = FastCDC::new(&window, sizes.least, sizes.mask, sizes.most);
+    for chunk in chunks {
+        let end = chunk.offset + chunk.length;
+        if end == window.len() && !is_end {
+            return Ok(window.slice(chunk.offset..));
+        }
+        let bytes = window.slice(chunk.offset..end);
+        sink.piece(Piece { digest: digest_of(&bytes), bytes: bytes.len() as u32 }, bytes)?;
+    }
+    Ok(Bytes::new())
+}
+
+/// How a .blend's blocks are headed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct BlendHead {
+    /// 24 bytes with a 32-bit length at 4 (up to Blender 4), or 32 with a 64-bit one at 16 (5.0 on).
+    block_head: usize,
+}
+
+impl BlendHead {
+    /// Reads the file's own head, if it is one we know; and what was read for it.
+    fn read(file: &mut impl Read) -> io::Result<(Option<Self>, Vec<u8>)> {
+        let mut start = Vec::with_capacity(17);
+        file.by_ref().take(12).read_to_end(&mut start)?;
+        if !start.starts_with(b"BLENDER") || start.len() < 12 {
+            return Ok((None, start));
+        }
+        if start[7..].starts_with(b"-v") {
+            return Ok((Some(Self { block_head: 24 }), start));
+        }
+        if start[7..].starts_with(b"17-01") {
+            file.by_ref().take(5).read_to_end(&mut start)?;
+            return Ok((Some(Self { block_head: 32 }), start));
+        }
+        // Big-endian or 32-bit files, twenty years old, are cut as any other.
+        Ok((None, start))
+    }
+
+    fn data_length(self, head: &[u8]) -> Option<u64> {
+        let at = |from: usize, to: usize| head.get(from..to);
+        if self.block_head == 24 {
+            let length = i32::from_le_bytes(at(4, 8)?.try_into().ok()?);
+            u64::try_from(length).ok()
         } else {
-            Err(ClientError::FileChanged(self.read.clone()))
+            let length = i64::from_le_bytes(at(16, 24)?.try_into().ok()?);
+            u64::try_from(length).ok()
+        }
+    }
+}
+
+fn cut_blend(
+    head: &BlendHead,
+    start: Vec<u8>,
+    mut file: impl Read,
+    length: u64,
+    windows: &Windows,
+    sink: &mut impl Sink,
+) -> io::Result<()> {
+    let large = LARGE_BLOCK.max(length / BLOCKS);
+    let mut run = start;
+    loop {
+        let before = run.len();
+        file.by_ref().take(head.block_head as u64).read_to_end(&mut run)?;
+        let block = &run[before..];
+        let data = head.data_length(block).filter(|data| block.len() == head.block_head && *data <= length);
+        let (Some(data), false) = (data, block.starts_with(b"ENDB")) else {
+            // The end; or no block, then the rest is cut as any other bytes.
+            return cut_stream(io::Cursor::new(run).chain(file), FINE, windows, sink);
+        };
+        if data >= large {
+            cut_window(std::mem::take(&mut run).into(), FINE, true, sink)?;
+            cut_stream(file.by_ref().take(data), BULK, windows, sink)?;
+        } else {
+            file.by_ref().take(data).read_to_end(&mut run)?;
+            if run.len() >= WINDOW {
+                run = cut_window(std::mem::take(&mut run).into(), FINE, false, sink)?.to_vec();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    #[derive(Default)]
+    struct All(Vec<(Piece, Bytes)>);
+
+    impl Sink for All {
+        fn piece(&mut self, piece: Piece, bytes: Bytes) -> io::Result<()> {
+            self.0.push((piece, bytes));
+            Ok(())
+        }
+    }
+
+    fn pieces(bytes: &[u8]) -> Vec<(Piece, Bytes)> {
+        let mut all = All::default();
+        cut(bytes, bytes.len() as u64, &Windows::default(), &mut all).unwrap();
+        all.0
+    }
+
+    fn noise(seed: u64, length: usize) -> Vec<u8> {
+        let mut hash = blake3::Hasher::new();
+        hash.update(&seed.to_le_bytes());
+        let mut bytes = vec![0; length];
+        hash.finalize_xof().fill(&mut bytes);
+        bytes
+    }
+
+    fn block(code: &[u8; 4], address: u64, data: &[u8], modern: bool) -> Vec<u8> {
+        let mut bytes = code.to_vec();
+        if modern {
+            bytes.extend(7u32.to_le_bytes());
+            bytes.extend(address.to_le_bytes());
+            bytes.extend((data.len() as u64).to_le_bytes());
+            bytes.extend(1u64.to_le_bytes());
+        } else {
+            bytes.extend((data.len() as u32).to_le_bytes());
+            bytes.extend(address.to_le_bytes());
+            bytes.extend([7u32.to_le_bytes(), 1u32.to_le_bytes()].concat());
+        }
+        bytes.extend(data);
+        bytes
+    }
+
+    /// A .blend of large and small blocks; another `session` gives every block another address.
+    fn blend(session: u64, modern: bool) -> Vec<u8> {
+        let mut bytes = if modern { b"BLENDER17-01v0500".to_vec() } else { b"BLENDER-v304".to_vec() };
+        for number in 0..60u64 {
+            let length = if number % 3 == 0 { 300_000 } else { 150 };
+            bytes.extend(block(b"DATA", session * 1_000_003 + number * 64, &noise(number, length), modern));
+        }
+        bytes.extend(block(b"ENDB", 0, &[], modern));
+        bytes
+    }
+
+    #[test]
+    fn a_scene_opened_again_sends_little() {
+        for modern in [false, true] {
+            let (first, second) = (blend(1, modern), blend(2, modern));
+            let known: HashSet<_> = pieces(&first).into_iter().map(|(piece, _)| piece.digest).collect();
+            let new: usize = pieces(&second)
+                .iter()
+                .filter(|(piece, _)| !known.contains(&piece.digest))
+                .map(|(_, bytes)| bytes.len())
+                .sum();
+            assert!(new * 100 < second.len(), "{new} of {}", second.len());
+        }
+    }
+
+    #[test]
+    fn an_insertion_changes_a_few_pieces() {
+        let first = noise(1, 40 << 20);
+        let mut second = first.clone();
+        second.splice(3_000_000..3_000_000, noise(2, 1000));
+        let known: HashSet<_> = pieces(&first).into_iter().map(|(piece, _)| piece.digest).collect();
+        let new = pieces(&second).iter().filter(|(piece, _)| !known.contains(&piece.digest)).count();
+        assert!(new <= 8, "{new} new pieces");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn pieces_make_up_the_file(
+            seed in any::<u64>(), length in 0usize..3_000_000, kind in 0u8..4, cut_at in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = match kind {
+                0 => noise(seed, length),
+                1 => vec![0; length],
+                other => blend(seed % 100, other == 2),
+            };
+            // Also broken off anywhere, and with garbage for blocks.
+            bytes.truncate(cut_at.index(bytes.len() + 1).max(1));
+            if kind == 3 { bytes.extend(noise(seed, 5000)); }
+            let all = pieces(&bytes);
+            prop_assert_eq!(all.iter().flat_map(|(_, bytes)| bytes.to_vec()).collect::<Vec<u8>>(), bytes);
+            for (piece, bytes) in &all {
+                prop_assert_eq!(piece.digest, digest_of(bytes));
+                prop_assert!((1..=BULK.most).contains(&bytes.len()));
+            }
         }
     }
 }

@@ -2,14 +2,18 @@
 
 mod cut;
 mod fetch;
+mod memory;
+mod report;
+mod send;
+mod squeeze;
 mod submit;
 mod trace;
 mod transfer;
 mod watch;
 
 pub use fetch::{FetchWhat, fetch};
-pub use submit::{JobRequest, submit};
-pub use trace::{Description, MissingFile, describe};
+pub use report::{FileSize, Finding, FindingKind, Report};
+pub use submit::{JobRequest, check, submit};
 pub use transfer::{Phase, Transfer, TransferSnapshot, TransferState};
 pub use watch::{WatchSnapshot, Watcher};
 
@@ -47,6 +51,17 @@ pub enum ClientError {
     /// It must not be a mix of two versions.
     #[error("{} changed while it was being sent: send the job again", .0.display())]
     FileChanged(PathBuf),
+    /// Something would go wrong, and nobody said that it may.
+    #[error("{0}")]
+    Incomplete(Box<Report>),
+    /// The files are more than the master can take.
+    #[error("the job's new files have {new}, the master has room for {free}: make room there, or send anyway")]
+    NoRoom {
+        /// To be sent.
+        new: String,
+        /// On the master's disk.
+        free: String,
+    },
     /// Somebody pressed ESC.
     #[error("canceled")]
     Canceled,

@@ -1,58 +1,46 @@
-//! Sending a job: read and name every file, ask what the master lacks, send that, queue the job.
+//! Sending a job: what is the scene, what would go wrong, which pieces does the master lack; then the job enters the queue.
 
-use super::{ClientError, cut::CutFile, transfer::Phase, transfer::Transfer};
-use crate::api::{Api, ApiError};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use super::{
+    ClientError,
+    report::{Plan, Report, plan, size},
+    send::Sender,
+    trace::{Description, describe},
+    transfer::{Phase, Transfer},
+};
+use crate::{api::Api, blender::Blender, blobs::digest_of};
 use netrender_core::{
-    digest::Digest,
     frames::FrameList,
     ids::JobId,
     job::{JobSpec, Split},
-    manifest::{MAX_ASSETS, Manifest, mirror},
+    manifest::{MAX_ASSETS, mirror},
 };
 use serde::Deserialize;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::File,
-    io::{Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::PathBuf};
 
-/// Pieces on their way at once.
-const CONNECTIONS: usize = 4;
-/// Digests asked for in one request.
-const ASK: usize = 10_000;
-/// How long a connection that broke is tried again before the send is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a master that lost pieces in a crash is sent them again.
+const ROUNDS: usize = 4;
 
-/// What to render and which files it needs, as the add-on or the tracer found them.
+/// What to render, as the add-on or the command line asks for it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobRequest {
     /// As shown in lists.
     pub name: String,
-    /// The .blend whose bytes are sent; a copy of `source`.
+    /// The .blend whose bytes are sent; `source` itself or a copy of it.
     pub blend: PathBuf,
-    /// The .blend's own path.
-    pub source: String,
-    /// Absolute paths of every other file.
-    #[serde(default)]
-    pub files: Vec<String>,
-    /// The scene to render.
+    /// The .blend's own path, against which its relative paths are meant.
+    pub source: PathBuf,
+    /// The Blender that lists the scene's files: a program, or a Python with `bpy`.
+    pub program: PathBuf,
+    /// The scene to render; None: the one that was open.
     #[serde(default)]
     pub scene: Option<String>,
-    /// Blender id of the engine.
-    pub engine: String,
-    /// In the artist's notation.
-    pub frames: String,
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
-    /// Major, minor.
-    pub blender: [u16; 2],
+    /// Blender id of the engine; None: the scene's own.
+    #[serde(default)]
+    pub engine: Option<String>,
+    /// In the artist's notation; None: the scene's own range.
+    #[serde(default)]
+    pub frames: Option<String>,
     /// For grouping.
     #[serde(default)]
     pub category: String,
@@ -68,6 +56,15 @@ pub struct JobRequest {
     /// Whether one frame may be shared out.
     #[serde(default)]
     pub split: Split,
+    /// Files and folders beside those that the scene names.
+    #[serde(default)]
+    pub added: Vec<String>,
+    /// Painted images that are in no file yet. Only the session that painted them can know.
+    #[serde(default)]
+    pub unsaved_images: Vec<String>,
+    /// Send although something would go wrong.
+    #[serde(default)]
+    pub send_anyway: bool,
 }
 
 const fn default_priority() -> u8 {
@@ -79,142 +76,111 @@ const fn default_chunk() -> u32 {
 }
 
 impl JobRequest {
-    /// Says at once what is plainly wrong, before a byte is read.
-    pub fn check(&self) -> Result<FrameList, ClientError> {
-        let frames = self.frames.parse::<FrameList>().map_err(|error| ClientError::Usage(error.to_string()))?;
-        if self.source.is_empty() || mirror(&self.source).is_empty() {
+    /// Says at once what is plainly wrong, before anything is started.
+    pub fn check(&self) -> Result<(), ClientError> {
+        if let Some(frames) = &self.frames {
+            frames.parse::<FrameList>().map_err(|error| ClientError::Usage(error.to_string()))?;
+        }
+        if mirror(&self.source.to_string_lossy()).is_empty() {
             return Err(ClientError::Usage("save the .blend first: a job needs a file".into()));
         }
-        if self.files.len() >= MAX_ASSETS {
-            return Err(ClientError::Usage(format!("a job may name at most {MAX_ASSETS} files")));
-        }
-        Ok(frames)
+        Ok(())
     }
+}
+
+/// Looks at what the job would send, and sends nothing.
+pub async fn check(api: Option<&Api>, request: &JobRequest, transfer: &Transfer) -> Result<Report, ClientError> {
+    let scripts = match api {
+        Some(api) => api.info().await?.scripts,
+        None => false,
+    };
+    Ok(look(request, scripts, transfer).await?.1.report)
+}
+
+async fn look(
+    request: &JobRequest,
+    scripts_allowed: bool,
+    transfer: &Transfer,
+) -> Result<(Description, Plan), ClientError> {
+    request.check()?;
+    transfer.enter(Phase::Tracing);
+    let blender = Blender::at(&request.program);
+    let scene = describe(&blender, &request.blend, &request.source, request.scene.as_deref()).await?;
+    transfer.enter(Phase::Checking);
+    let (looking, request) = (scene.clone(), request.clone());
+    let plan = tokio::task::spawn_blocking(move || {
+        plan(&looking, &request.blend, &request.added, &request.unsaved_images, scripts_allowed)
+    })
+    .await
+    .map_err(|error| ClientError::Usage(format!("looking at the files ended: {error}")))?;
+    transfer.report(&plan.report);
+    Ok((scene, plan))
 }
 
 /// Sends the job; its number is durable when this returns. What the master has is not sent again, so that a second try
 /// goes on where the first broke off.
 pub async fn submit(api: &Api, request: JobRequest, transfer: &Transfer) -> Result<JobId, ClientError> {
-    let frames = request.check()?;
-    transfer.enter(Phase::Reading);
-    let files = read_files(&request, transfer).await?;
-    let assets = files.iter().map(|file| file.asset.clone()).collect();
-    let manifest = Manifest { blend: mirror(&request.source), assets };
-    manifest.check().map_err(|error| ClientError::Usage(error.to_string()))?;
-    let text = serde_json::to_vec(&manifest).map_err(|error| ClientError::Usage(error.to_string()))?;
-    let manifest_digest = crate::blobs::digest_of(&text);
+    let info = api.info().await?;
+    let (scene, Plan { files, mut manifest, report }) = look(&request, info.scripts, transfer).await?;
+    if !scene.has_camera {
+        let why = format!("the scene {:?} has no camera to render from: add one and send again", scene.scene);
+        return Err(ClientError::Usage(why));
+    }
+    let frames = request.frames.unwrap_or(scene.frames);
+    let frames: FrameList = frames.parse().map_err(|error| ClientError::Usage(format!("{error}")))?;
+    if files.len() > MAX_ASSETS {
+        return Err(ClientError::Usage(format!("a job may have at most {MAX_ASSETS} files, this has {}", files.len())));
+    }
+    if !report.problems.is_empty() && !request.send_anyway {
+        return Err(ClientError::Incomplete(Box::new(report)));
+    }
 
     transfer.enter(Phase::Sending);
-    send_missing(api, &files, transfer).await?;
-    patiently(|| api.put_blob(manifest_digest, text.clone())).await?;
-
-    transfer.enter(Phase::Queueing);
-    let spec = JobSpec {
+    let mut sender = Sender::new(api, transfer, files).await?;
+    if let Some(free) = info.free_bytes.filter(|_| !request.send_anyway) {
+        let new = sender.new_bytes().await?;
+        if new > free {
+            return Err(ClientError::NoRoom { new: size(new), free: size(free) });
+        }
+    }
+    let mut spec = JobSpec {
         name: request.name,
         category: request.category,
         priority: request.priority,
         chunk: request.chunk,
         tags: request.tags,
         frames,
-        scene: request.scene,
-        engine: request.engine,
-        blender: request.blender,
-        width: request.width,
-        height: request.height,
+        scene: Some(scene.scene),
+        engine: request.engine.unwrap_or(scene.engine),
+        blender: scene.blender,
+        width: scene.width,
+        height: scene.height,
         split: request.split,
-        manifest: manifest_digest,
+        scripts: !scene.scripts.is_empty(),
+        manifest: digest_of(&[]),
     };
-    let job = api.submit(&spec).await?.job;
-    transfer.accepted(job.0);
-    Ok(job)
-}
-
-async fn read_files(request: &JobRequest, transfer: &Transfer) -> Result<Arc<Vec<CutFile>>, ClientError> {
-    let mut wanted: BTreeMap<String, (PathBuf, String)> = BTreeMap::new();
-    for source in &request.files {
-        wanted.insert(mirror(source), (Path::new(source).to_owned(), source.clone()));
-    }
-    // Last, so that a library that links the .blend itself gets the copy as well.
-    wanted.insert(mirror(&request.source), (request.blend.clone(), request.source.clone()));
-    let transfer = transfer.clone();
-    let read = move || {
-        let mut files = Vec::new();
-        for (read, source) in wanted.into_values() {
-            if transfer.is_canceled() {
-                return Err(ClientError::Canceled);
+    for round in 0..ROUNDS {
+        transfer.enter(Phase::Sending);
+        manifest.assets = sender.send(round > 0).await?;
+        manifest.check().map_err(|error| ClientError::Usage(error.to_string()))?;
+        let text = serde_json::to_vec(&manifest).map_err(|error| ClientError::Usage(error.to_string()))?;
+        spec.manifest = digest_of(&text);
+        let list = [spec.manifest];
+        let missing = sender.patiently(|| api.missing(&list)).await?;
+        if !missing.is_empty() {
+            sender.patiently(|| api.put_blob(spec.manifest, text.clone())).await?;
+            transfer.sent(text.len() as u64);
+        }
+        transfer.enter(Phase::Queueing);
+        match api.submit(&spec).await {
+            // A master that crashed meanwhile may have lost what it received last.
+            Err(error) if error.is_code("missing_pieces") && round + 1 < ROUNDS => {}
+            queued => {
+                let job = queued?.job;
+                transfer.accepted(job.0);
+                return Ok(job);
             }
-            files.push(CutFile::read(&read, &source)?);
-        }
-        Ok(Arc::new(files))
-    };
-    tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|error| ClientError::Usage(format!("reading the files ended: {error}")))?
-}
-
-/// Where a piece's bytes are.
-#[derive(Clone, Copy)]
-struct At {
-    file: usize,
-    offset: u64,
-    bytes: u64,
-}
-
-async fn send_missing(api: &Api, files: &Arc<Vec<CutFile>>, transfer: &Transfer) -> Result<(), ClientError> {
-    let mut places: BTreeMap<Digest, At> = BTreeMap::new();
-    for (file, cut) in files.iter().enumerate() {
-        let mut offset = 0;
-        for piece in &cut.asset.pieces {
-            places.entry(piece.digest).or_insert(At { file, offset, bytes: piece.bytes });
-            offset += piece.bytes;
         }
     }
-    let digests: Vec<Digest> = places.keys().copied().collect();
-    let mut missing = Vec::new();
-    for some in digests.chunks(ASK) {
-        missing.extend(patiently(|| api.missing(some)).await?);
-    }
-    let missing: Vec<(Digest, At)> =
-        missing.into_iter().filter_map(|digest| places.get(&digest).map(|at| (digest, *at))).collect();
-    transfer.expect(missing.iter().map(|(_, at)| at.bytes).sum());
-    stream::iter(missing.into_iter().map(Ok::<_, ClientError>))
-        .try_for_each_concurrent(CONNECTIONS, |(digest, at)| async move {
-            let reading = files.clone();
-            let bytes = tokio::task::spawn_blocking(move || read_piece(&reading[at.file], at))
-                .await
-                .map_err(|error| ClientError::Usage(format!("reading a file ended: {error}")))??;
-            patiently(|| api.put_blob(digest, bytes.clone())).await?;
-            transfer.moved(at.bytes);
-            Ok(())
-        })
-        .await?;
-    stream::iter(files.iter()).map(Ok).try_for_each(|file| async move { file.check_unchanged() }).await
-}
-
-fn read_piece(file: &CutFile, at: At) -> Result<Vec<u8>, ClientError> {
-    let failed = |error: std::io::Error| ClientError::File { path: file.read.clone(), why: error.to_string() };
-    let mut reader = File::open(&file.read).map_err(failed)?;
-    reader.seek(SeekFrom::Start(at.offset)).map_err(failed)?;
-    let mut bytes = vec![0; at.bytes as usize];
-    match reader.read_exact(&mut bytes) {
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Err(ClientError::FileChanged(file.read.clone()))
-        }
-        other => other.map(|()| bytes).map_err(failed),
-    }
-}
-
-/// Tries again while the connection is down or the bytes were damaged on the way, for [`PATIENCE`].
-async fn patiently<T, F: Future<Output = Result<T, ApiError>>>(mut call: impl FnMut() -> F) -> Result<T, ClientError> {
-    let started = tokio::time::Instant::now();
-    let mut pause = Duration::from_millis(100);
-    loop {
-        match call().await {
-            Err(error) if (error.is_transient() && !error.is_code("disk_full")) && started.elapsed() < PATIENCE => {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
-            other => return other.map_err(ClientError::from),
-        }
-    }
+    Err(ClientError::Usage("the master loses what it is sent: see its log, its disk may be failing".into()))
 }

@@ -3,18 +3,19 @@
 use super::ClientError;
 use crate::blender::Blender;
 use serde::Deserialize;
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{ffi::OsString, path::Path, process::Stdio, time::Duration};
 
 const TRACER: &str = include_str!("../../../../addon/netrender_rs/trace.py");
 /// Opening a scene takes minutes at the most; a Blender that says nothing for longer hangs.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// A scene as the tracer describes it.
+/// A scene as the tracer describes it. In its strings, bytes of file names that are no UTF-8 are the characters U+10DC80 to
+/// U+10DCFF.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Description {
     /// Major, minor.
     pub blender: [u16; 2],
-    /// The .blend's absolute path.
+    /// The .blend's absolute path on the artist's machine.
     pub source: String,
     /// The scene's name.
     pub scene: String,
@@ -28,13 +29,35 @@ pub struct Description {
     pub height: u32,
     /// Whether there is something to look through.
     pub has_camera: bool,
+    /// Every path that a datablock holds.
+    pub paths: Vec<TracedPath>,
     /// Absolute paths of existing files.
     pub files: Vec<String>,
     /// Files that should exist.
     pub missing: Vec<MissingFile>,
+    /// Why the scene needs Python of its own.
+    #[serde(default)]
+    pub scripts: Vec<String>,
     /// Sentences for the artist.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+/// A path that a datablock holds.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TracedPath {
+    /// The library whose datablock it is; empty for the .blend itself.
+    pub library: String,
+    /// The string as Blender has it.
+    pub raw: String,
+    /// What it means on the artist's machine: a file, a folder or a pattern.
+    pub path: String,
+    /// Image, library ...
+    pub kind: String,
+    /// The datablock.
+    pub user: String,
+    /// How many existing files it stands for.
+    pub found: u32,
 }
 
 /// A file the scene names that is not there.
@@ -48,6 +71,9 @@ pub struct MissingFile {
     /// Who needs it.
     #[serde(default)]
     pub user: String,
+    /// The system's words.
+    #[serde(default)]
+    pub why: String,
 }
 
 #[derive(Deserialize)]
@@ -60,24 +86,30 @@ struct TraceErrorDetail {
     message: String,
 }
 
-/// Opens the .blend in a background Blender, scripts off, and describes it.
-pub async fn describe(blender: &Blender, blend: &Path, scene: Option<&str>) -> Result<Description, ClientError> {
-    let file = |why: String| ClientError::File { path: blend.to_owned(), why };
-    let blend = std::path::absolute(blend).map_err(|error| file(error.to_string()))?;
+/// Opens `blend`, a copy of the file at `source` or that file itself, in a background Blender, scripts off, and describes it
+/// as if it lay at `source`.
+pub async fn describe(
+    blender: &Blender,
+    blend: &Path,
+    source: &Path,
+    scene: Option<&str>,
+) -> Result<Description, ClientError> {
+    let file = |why: String| ClientError::File { path: source.to_owned(), why };
+    let absolute = |path: &Path| std::path::absolute(path).map_err(|error| file(error.to_string()));
+    let (blend, source) = (absolute(blend)?, absolute(source)?);
     if !blend.is_file() {
         return Err(file("there is no such file".into()));
     }
     let folder = tempfile::tempdir().map_err(|error| file(error.to_string()))?;
     let (script, answer) = (folder.path().join("trace.py"), folder.path().join("scene.json"));
     std::fs::write(&script, TRACER).map_err(|error| file(error.to_string()))?;
-    let mut arguments = vec![blend.clone().into_os_string(), answer.clone().into_os_string()];
+    let mut arguments: Vec<OsString> = vec![blend.into(), answer.clone().into(), "--source".into(), source.into()];
     if let Some(scene) = scene {
         arguments.extend(["--scene".into(), scene.into()]);
     }
     let mut command = tokio::process::Command::from(blender.script(&script, arguments));
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let run = tokio::time::timeout(PATIENCE, command.output());
-    let output = match run.await {
+    let output = match tokio::time::timeout(PATIENCE, command.output()).await {
         Err(_) => return Err(file("Blender did not finish opening it".into())),
         Ok(Err(error)) => {
             return Err(ClientError::Usage(format!(

@@ -1,6 +1,6 @@
 //! A submission or download on its way: who does the work writes, anyone may look or cancel, nobody waits.
 
-use super::ClientError;
+use super::{ClientError, report::Report};
 use serde::Serialize;
 use std::{
     sync::{
@@ -17,9 +17,11 @@ use tokio::sync::watch;
 pub enum Phase {
     /// Looking for the master.
     Connecting,
-    /// Reading the scene's files.
-    Reading,
-    /// Bytes move.
+    /// A background Blender lists the scene's files.
+    Tracing,
+    /// Looking at each file.
+    Checking,
+    /// Files are read, and what is missing moves.
     Sending,
     /// Bytes move the other way.
     Receiving,
@@ -48,12 +50,22 @@ pub struct TransferSnapshot {
     pub state: TransferState,
     /// What it does now.
     pub phase: Phase,
-    /// Moved so far.
+    /// Of the files, dealt with so far: sent, or found to be there already.
     pub bytes_done: u64,
-    /// To be moved.
+    /// Of the files.
     pub bytes_total: u64,
-    /// Since the first byte.
+    /// Of these, since the first one.
     pub bytes_per_s: f64,
+    /// Since the first one.
+    pub seconds: f64,
+    /// What crossed the network of it, compressed where that paid.
+    pub bytes_sent: u64,
+    /// The file being read now.
+    pub reading: String,
+    /// What it waits for; empty when it does not.
+    pub waiting: String,
+    /// What the job's files look like, once known.
+    pub report: Option<Arc<Report>>,
     /// None while unknown.
     pub seconds_left: Option<f64>,
     /// The job's number, once known.
@@ -69,6 +81,10 @@ pub struct TransferSnapshot {
 struct Inner {
     phase: Phase,
     started: Option<Instant>,
+    ended: Option<Instant>,
+    reading: String,
+    waiting: String,
+    report: Option<Arc<Report>>,
     job: Option<u32>,
     files: Vec<String>,
     end: Option<(TransferState, Option<String>, bool)>,
@@ -80,17 +96,29 @@ pub struct Transfer {
     inner: Arc<Mutex<Inner>>,
     bytes_done: Arc<AtomicU64>,
     bytes_total: Arc<AtomicU64>,
+    bytes_sent: Arc<AtomicU64>,
     cancel: watch::Sender<bool>,
     ended: watch::Sender<bool>,
 }
 
 impl Default for Transfer {
     fn default() -> Self {
-        let inner = Inner { phase: Phase::Connecting, started: None, job: None, files: Vec::new(), end: None };
+        let inner = Inner {
+            phase: Phase::Connecting,
+            started: None,
+            ended: None,
+            reading: String::new(),
+            waiting: String::new(),
+            report: None,
+            job: None,
+            files: Vec::new(),
+            end: None,
+        };
         Self {
             inner: Arc::new(Mutex::new(inner)),
             bytes_done: Arc::default(),
             bytes_total: Arc::default(),
+            bytes_sent: Arc::default(),
             cancel: watch::channel(false).0,
             ended: watch::channel(false).0,
         }
@@ -110,7 +138,11 @@ impl Transfer {
             Err(ClientError::Canceled) => (TransferState::Canceled, None, false),
             Err(error) => (TransferState::Failed, Some(error.to_string()), error.is_no_master()),
         };
-        self.lock().end = Some(end);
+        {
+            let mut inner = self.lock();
+            inner.end = Some(end);
+            inner.ended = Some(Instant::now());
+        }
         self.ended.send_replace(true);
         result
     }
@@ -137,7 +169,11 @@ impl Transfer {
         let inner = self.lock();
         let bytes_done = self.bytes_done.load(Ordering::Relaxed);
         let bytes_total = self.bytes_total.load(Ordering::Relaxed);
-        let elapsed = inner.started.map_or(0.0, |started| started.elapsed().as_secs_f64());
+        let elapsed = match (inner.started, inner.ended) {
+            (Some(started), Some(ended)) => (ended - started).as_secs_f64(),
+            (Some(started), None) => started.elapsed().as_secs_f64(),
+            (None, _) => 0.0,
+        };
         let bytes_per_s = if elapsed > 0.0 { bytes_done as f64 / elapsed } else { 0.0 };
         let left = bytes_total.saturating_sub(bytes_done) as f64;
         let (state, error, no_master) = inner.end.clone().unwrap_or((TransferState::Running, None, false));
@@ -147,6 +183,11 @@ impl Transfer {
             bytes_done,
             bytes_total,
             bytes_per_s,
+            seconds: elapsed,
+            bytes_sent: self.bytes_sent.load(Ordering::Relaxed),
+            reading: inner.reading.clone(),
+            waiting: inner.waiting.clone(),
+            report: inner.report.clone(),
             seconds_left: (bytes_per_s > 0.0).then(|| left / bytes_per_s),
             job: inner.job,
             files: inner.files.clone(),
@@ -159,13 +200,34 @@ impl Transfer {
         self.lock().phase = phase;
     }
 
+    /// This many bytes are to be dealt with, from here on.
     pub(super) fn expect(&self, bytes: u64) {
+        self.bytes_done.store(0, Ordering::Relaxed);
         self.bytes_total.store(bytes, Ordering::Relaxed);
         self.lock().started = Some(Instant::now());
     }
 
     pub(super) fn moved(&self, bytes: u64) {
         self.bytes_done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn sent(&self, bytes: u64) {
+        self.bytes_sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn reads(&self, file: &str) {
+        file.clone_into(&mut self.lock().reading);
+    }
+
+    pub(super) fn waits_for(&self, what: &str) {
+        let mut inner = self.lock();
+        if inner.waiting != what {
+            what.clone_into(&mut inner.waiting);
+        }
+    }
+
+    pub(super) fn report(&self, report: &Report) {
+        self.lock().report = Some(Arc::new(report.short()));
     }
 
     pub(super) fn accepted(&self, job: u32) {

@@ -2,7 +2,10 @@
 //! details for the log only.
 
 use super::store::StoreError;
-use crate::blobs::BlobError;
+use crate::{
+    blobs::BlobError,
+    pieces::{PieceError, RecordError},
+};
 use axum::{
     Json,
     http::StatusCode,
@@ -97,6 +100,19 @@ impl From<BlobError> for MasterError {
         match &error {
             BlobError::WrongDigest { .. } => Self::WrongDigest(error.to_string()),
             BlobError::Io { .. } => {
+                tracing::error!("{error}");
+                if error.is_disk_full() { Self::DiskFull } else { Self::Disk }
+            }
+        }
+    }
+}
+
+impl From<PieceError> for MasterError {
+    fn from(error: PieceError) -> Self {
+        match &error {
+            PieceError::Record(RecordError::WrongDigest { .. }) => Self::WrongDigest(error.to_string()),
+            PieceError::Record(_) => Self::BadRequest(error.to_string()),
+            _ => {
                 tracing::error!("{error}");
                 if error.is_disk_full() { Self::DiskFull } else { Self::Disk }
             }

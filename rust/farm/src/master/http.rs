@@ -1,7 +1,7 @@
 //! The master's HTTP interface: `/api/v1/...`, the plain URLs for wget, and a start page that works without JavaScript.
 
-use super::{error::MasterError, page, view};
-use crate::{blobs::BlobStore, master::owner::Owner};
+use super::{error::MasterError, intake, page, view};
+use crate::{blobs::BlobStore, master::owner::Owner, pieces::PieceStore};
 use axum::{
     Json, Router,
     body::Body,
@@ -18,7 +18,6 @@ use netrender_core::{
     digest::Digest,
     ids::{Frame, JobId, SlaveId},
     job::JobSpec,
-    manifest::Manifest,
     scheduler::{Command, Reply},
     task::{TaskResult, TaskState},
     wire::{
@@ -34,8 +33,6 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 const MAX_JSON: usize = 8 << 20;
 /// Largest blob taken: a 16K film with a hundred channels.
 const MAX_BLOB: u64 = 64 << 30;
-/// Largest manifest read into memory.
-const MAX_MANIFEST: u64 = 512 << 20;
 /// A poll is answered within this time even if there is nothing to say; half of what the other side waits.
 const POLL: Duration = Duration::from_secs(25);
 /// How often slaves give a sign of life.
@@ -48,7 +45,10 @@ const MAX_ERROR_CHARS: usize = 16 << 10;
 pub struct App {
     pub owner: Owner,
     pub blobs: BlobStore,
+    pub pieces: Arc<PieceStore>,
     pub info: Arc<MasterInfo>,
+    /// The working folder, to say how much room there is.
+    pub data: Arc<std::path::Path>,
 }
 
 type Answer<T> = Result<Json<T>, MasterError>;
@@ -86,6 +86,9 @@ pub fn router(app: App) -> Router {
         .route("/results", post(hand_in))
         .route("/failures", post(fail))
         .layer(DefaultBodyLimit::max(MAX_JSON))
+        .route("/pieces/missing", post(intake::missing).layer(DefaultBodyLimit::max(intake::MAX_ASKED * 32)))
+        .route("/pieces/get", post(intake::get))
+        .route("/pieces", post(intake::put).layer(DefaultBodyLimit::disable()))
         .route("/blobs/{digest}", put(put_blob).get(get_blob).layer(DefaultBodyLimit::disable()));
     Router::new()
         .nest("/api/v1", api)
@@ -95,8 +98,10 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-async fn info(State(app): State<App>) -> Json<MasterInfo> {
-    Json((*app.info).clone())
+async fn info(State(app): State<App>) -> Answer<MasterInfo> {
+    let (data, mut info) = (app.data.clone(), (*app.info).clone());
+    info.free_bytes = blocking(move || fs4::available_space(&data).ok()).await?;
+    Ok(Json(info))
 }
 
 async fn farm(State(app): State<App>) -> Json<FarmView> {
@@ -156,37 +161,12 @@ async fn submit(
     State(app): State<App>,
     Ours(spec): Ours<JobSpec>,
 ) -> Result<(StatusCode, Json<SubmitReply>), MasterError> {
-    let blobs = app.blobs.clone();
-    let manifest = spec.manifest;
-    blocking(move || check_files(&blobs, manifest)).await??;
+    let (blobs, pieces, manifest) = (app.blobs.clone(), app.pieces.clone(), spec.manifest);
+    blocking(move || intake::check_files(&blobs, &pieces, manifest)).await??;
     match app.owner.command(Command::Submit(Box::new(spec))).await? {
         Reply::Accepted(job) => Ok((StatusCode::CREATED, Json(SubmitReply { job }))),
         other => Err(unexpected(&other)),
     }
-}
-
-/// The manifest is safe and every piece is here in the size it claims.
-fn check_files(blobs: &BlobStore, digest: Digest) -> Result<(), MasterError> {
-    let Some(bytes) = blobs.size(&digest) else { return Err(MasterError::MissingPieces(1)) };
-    let bad = |why: String| MasterError::BadRequest(format!("the job's list of files can't be read: {why}"));
-    if bytes > MAX_MANIFEST {
-        return Err(bad(format!("it has {bytes} bytes")));
-    }
-    let text = std::fs::read(blobs.path(&digest)).map_err(|error| bad(error.to_string()))?;
-    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
-    manifest.check().map_err(netrender_core::error::Refusal::BadManifest)?;
-    let pieces = manifest.assets.iter().flat_map(|asset| asset.pieces.iter().map(move |piece| (asset, piece)));
-    let mut absent = 0;
-    for (asset, piece) in pieces {
-        match blobs.size(&piece.digest) {
-            None => absent += 1,
-            Some(bytes) if bytes != piece.bytes => {
-                return Err(bad(format!("a piece of {:?} has {bytes} bytes, not {}", asset.place, piece.bytes)));
-            }
-            Some(_) => {}
-        }
-    }
-    if absent > 0 { Err(MasterError::MissingPieces(absent)) } else { Ok(()) }
 }
 
 async fn job(State(app): State<App>, Path(id): Path<String>) -> Answer<JobDetail> {
@@ -232,7 +212,12 @@ async fn poll(
 ) -> Answer<PollReply> {
     let slave = slave_id(&slave)?;
     match tokio::time::timeout(POLL, app.owner.poll(slave, request)).await {
-        Ok(reply) => reply.map(Json),
+        Ok(reply) => reply.map(|mut reply| {
+            if let Some(grant) = &mut reply.grant {
+                grant.scripts = app.info.scripts && grant.spec.scripts;
+            }
+            Json(reply)
+        }),
         Err(_) => Ok(Json(PollReply::default())),
     }
 }
@@ -386,7 +371,7 @@ async fn send_blob(
     response.body(body).map_err(|_| MasterError::Disk)
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, MasterError> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, MasterError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         tracing::error!("{error}");
         MasterError::Stopping

@@ -3,12 +3,18 @@
 
 mod error;
 mod http;
+mod intake;
 mod owner;
 mod page;
 mod store;
 mod view;
 
-use crate::{api::DEFAULT_PORT, blobs::BlobStore, discovery};
+use crate::{
+    api::DEFAULT_PORT,
+    blobs::BlobStore,
+    discovery,
+    pieces::{PieceError, PieceStore},
+};
 use netrender_core::wire::{FarmView, MasterInfo, PROTOCOL};
 use owner::Owner;
 use std::{
@@ -20,6 +26,9 @@ use std::{
     time::Duration,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+/// How often received pieces are made durable.
+const KEEP_PIECES: Duration = Duration::from_millis(200);
 
 /// How a master is started.
 #[derive(Clone, Debug)]
@@ -38,6 +47,8 @@ pub struct MasterOptions {
     pub clear_on_exit: bool,
     /// Silence after which a slave's frames go back to the queue.
     pub slave_timeout: Duration,
+    /// Whether slaves run the Python that scenes bring along, for jobs that need it.
+    pub allow_scripts: bool,
 }
 
 impl MasterOptions {
@@ -51,6 +62,7 @@ impl MasterOptions {
             broadcast: true,
             clear_on_exit: false,
             slave_timeout: Duration::from_secs(60),
+            allow_scripts: false,
         }
     }
 }
@@ -89,6 +101,9 @@ pub enum StartError {
     /// The event log.
     #[error(transparent)]
     Store(#[from] store::StoreError),
+    /// The jobs' files.
+    #[error(transparent)]
+    Pieces(#[from] PieceError),
 }
 
 /// A running master. Dropped, it stops without waiting; [`Master::stop`] is better.
@@ -107,7 +122,7 @@ impl Master {
     /// Opens the folder, replays the log and listens. Requests are answered once this returns.
     pub async fn start(options: MasterOptions) -> Result<Self, StartError> {
         let opening = options.data.clone();
-        let (lock, store, blobs) = tokio::task::spawn_blocking(move || open_folder(&opening))
+        let (lock, store, blobs, pieces) = tokio::task::spawn_blocking(move || open_folder(&opening))
             .await
             .map_err(|error| StartError::Folder { path: options.data.clone(), why: error.to_string() })??;
         let mut store = store;
@@ -128,11 +143,16 @@ impl Master {
             version: env!("CARGO_PKG_VERSION").into(),
             farm,
             name,
+            scripts: options.allow_scripts,
+            free_bytes: None,
         });
         let (stop, stopped) = watch::channel(false);
-        let app = http::App { owner: owner.clone(), blobs, info: info.clone() };
+        let pieces = Arc::new(pieces);
+        let data = Arc::from(options.data.as_path());
+        let app = http::App { owner: owner.clone(), blobs, pieces: pieces.clone(), info: info.clone(), data };
         let mut tasks = vec![tokio::spawn(serve(listener, http::router(app), stopped.clone()))];
         tasks.push(tokio::spawn(tick(owner.clone(), options.slave_timeout)));
+        tasks.push(tokio::spawn(keep_pieces(pieces)));
         if options.broadcast {
             let beacon = discovery::Beacon::new(&info, address);
             tasks.push(tokio::spawn(discovery::announce(beacon, address.ip())));
@@ -194,7 +214,7 @@ impl Drop for Master {
 }
 
 /// Makes the folder, proves it writable, and locks it against a second master.
-fn open_folder(data: &Path) -> Result<(File, store::SqliteStore, BlobStore), StartError> {
+fn open_folder(data: &Path) -> Result<(File, store::SqliteStore, BlobStore, PieceStore), StartError> {
     let folder = |why: String| StartError::Folder { path: data.to_owned(), why };
     std::fs::create_dir_all(data).map_err(|error| folder(error.to_string()))?;
     let lock = File::options()
@@ -210,7 +230,8 @@ fn open_folder(data: &Path) -> Result<(File, store::SqliteStore, BlobStore), Sta
     }
     let blobs = BlobStore::open(&data.join("blobs")).map_err(|error| folder(error.to_string()))?;
     let store = store::SqliteStore::open(&data.join("farm.db"))?;
-    Ok((lock, store, blobs))
+    let pieces = PieceStore::open(&data.join("pieces"))?;
+    Ok((lock, store, blobs, pieces))
 }
 
 async fn listen(host: &str, port: u16) -> Result<TcpListener, StartError> {
@@ -264,10 +285,25 @@ async fn tick(owner: Owner, slave_timeout: Duration) {
     }
 }
 
+/// What is received becomes durable while more of it comes: a crash costs little, and at the end little is left to wait for.
+async fn keep_pieces(pieces: Arc<PieceStore>) {
+    let mut clock = tokio::time::interval(KEEP_PIECES);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        let pieces = pieces.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || pieces.commit()).await {
+            tracing::error!("received files are not durable yet: {error}");
+        }
+    }
+}
+
 /// Removes what a master makes, and nothing else that may lie in the folder.
 fn clear(data: &Path) {
     for name in ["farm.db", "farm.db-wal", "farm.db-shm"] {
         let _ = std::fs::remove_file(data.join(name));
     }
-    let _ = std::fs::remove_dir_all(data.join("blobs"));
+    for name in ["blobs", "pieces"] {
+        let _ = std::fs::remove_dir_all(data.join(name));
+    }
 }

@@ -13,7 +13,8 @@ pub fn render(info: &MasterInfo, farm: &FarmView) -> String {
          <meta http-equiv=refresh content=5><title>{name} - netrender</title><style>\
          :root{{color-scheme:light dark}}body{{font:15px system-ui;margin:2em auto;max-width:60em;padding:0 1em}}\
          table{{border-collapse:collapse;width:100%}}td,th{{text-align:left;padding:.3em .8em .3em 0}}</style>\
-         <h1>{name}</h1><h2>Jobs</h2>"
+         <h1>{name}</h1><p>Scripts that scenes bring along {}.<h2>Jobs</h2>",
+        if info.scripts { "run, for jobs that need them" } else { "don't run on this farm" }
     );
     if farm.jobs.is_empty() {
         html.push_str("<p>No jobs yet: press <b>Send job</b> in Blender.");

@@ -36,6 +36,7 @@ pub fn job(farm: &Farm, job: &Job) -> JobView {
         rendering: job.counts.leased,
         why: why_waiting(farm, job),
         created_ms: job.created,
+        scripts: job.spec.scripts,
     }
 }
 

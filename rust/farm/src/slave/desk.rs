@@ -32,6 +32,8 @@ pub struct Task {
     pub frame: Frame,
     /// How.
     pub spec: Arc<JobSpec>,
+    /// Whether the scene's own Python may run.
+    pub scripts: bool,
 }
 
 /// A lease in our hands. A frame moves waiting → rendering → settling and off the desk.
@@ -40,6 +42,7 @@ struct Held {
     lease: LeaseId,
     key: JobKey,
     spec: Arc<JobSpec>,
+    scripts: bool,
     waiting: VecDeque<Frame>,
     rendering: Option<Frame>,
     /// Rendered or failed, and the master does not know yet.
@@ -62,14 +65,14 @@ pub struct Desk {
 impl Desk {
     /// New work.
     pub fn grant(&mut self, farm: &Arc<str>, grant: LeaseGrant) {
-        let LeaseGrant { lease, job, frames, spec } = grant;
+        let LeaseGrant { lease, job, frames, spec, scripts } = grant;
         // The master grants a lease once; should an answer come twice, the first is being worked on.
         if self.held.iter().any(|held| held.lease == lease) {
             return;
         }
         let key = JobKey { farm: Arc::clone(farm), job };
         let (spec, waiting) = (Arc::new(spec), frames.into());
-        self.held.push(Held { lease, key, spec, waiting, rendering: None, settling: BTreeSet::new() });
+        self.held.push(Held { lease, key, spec, scripts, waiting, rendering: None, settling: BTreeSet::new() });
     }
 
     /// Takes the next frame; it counts as rendering from now on.
@@ -77,7 +80,8 @@ impl Desk {
         let held = self.held.iter_mut().find(|held| !held.waiting.is_empty())?;
         let frame = held.waiting.pop_front()?;
         held.rendering = Some(frame);
-        Some(Task { lease: held.lease, key: held.key.clone(), frame, spec: Arc::clone(&held.spec) })
+        let (lease, key, spec) = (held.lease, held.key.clone(), Arc::clone(&held.spec));
+        Some(Task { lease, key, frame, spec, scripts: held.scripts })
     }
 
     /// Rendering it is over, one way or the other; the master is to be told.
@@ -179,7 +183,13 @@ mod tests {
             "manifest": "0".repeat(64),
         }))
         .unwrap();
-        LeaseGrant { lease: LeaseId(lease), job: JobId(1), frames: frames.iter().copied().map(Frame).collect(), spec }
+        LeaseGrant {
+            lease: LeaseId(lease),
+            job: JobId(1),
+            frames: frames.iter().copied().map(Frame).collect(),
+            spec,
+            scripts: false,
+        }
     }
 
     fn desk(leases: &[(u64, &[i32])]) -> Desk {

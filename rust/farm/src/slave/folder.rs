@@ -1,12 +1,13 @@
-//! The slave's data folder: who it is (`slave.key`), what it keeps (`cache/`), and what it may lose (`jobs/`, `spool/`,
-//! swept at start). One slave has it at a time.
+//! The slave's data folder: who it is (`slave.key`), what it keeps (`cache/`), and what it may lose (`jobs/`, `lists/`,
+//! `spool/`, swept at start). One slave has it at a time.
 
-use super::SlaveError;
+use super::{SlaveError, cache::Cache};
 use crate::{blobs::BlobStore, random_hex};
 use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// An open data folder, locked.
@@ -15,14 +16,16 @@ pub struct Folder {
     root: PathBuf,
     /// How masters know this slave again.
     pub key: String,
-    /// Pieces and whole files by digest.
-    pub cache: BlobStore,
+    /// Jobs' files by digest.
+    pub cache: Arc<Cache>,
+    /// Jobs' lists of files.
+    pub lists: BlobStore,
     lock: File,
 }
 
 impl Folder {
     /// Opens or makes it.
-    pub fn open(root: &Path) -> Result<Self, SlaveError> {
+    pub fn open(root: &Path, cache_limit_bytes: u64) -> Result<Self, SlaveError> {
         let failed = |source: io::Error| SlaveError::Folder { path: root.to_owned(), source };
         let root_path = std::path::absolute(root).map_err(failed)?;
         fs::create_dir_all(&root_path).map_err(failed)?;
@@ -32,7 +35,7 @@ impl Folder {
             Err(TryLockError::WouldBlock) => return Err(SlaveError::FolderInUse { path: root.to_owned() }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        for name in ["jobs", "spool"] {
+        for name in ["jobs", "spool", "lists"] {
             let dir = root_path.join(name);
             match fs::remove_dir_all(&dir) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -40,8 +43,9 @@ impl Folder {
             }
         }
         let key = read_key(&root_path.join("slave.key")).map_err(failed)?;
-        let cache = BlobStore::open(&root_path.join("cache")).map_err(|error| failed(io::Error::other(error)))?;
-        Ok(Self { root: root_path, key, cache, lock })
+        let cache = Arc::new(Cache::open(&root_path.join("cache"), cache_limit_bytes).map_err(failed)?);
+        let lists = BlobStore::open(&root_path.join("lists")).map_err(|error| failed(io::Error::other(error)))?;
+        Ok(Self { root: root_path, key, cache, lists, lock })
     }
 
     /// Where jobs' files are laid out.
@@ -90,12 +94,12 @@ mod tests {
     #[test]
     fn a_slave_is_known_again_and_alone_in_its_folder() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Folder::open(dir.path()).unwrap();
-        assert!(matches!(Folder::open(dir.path()), Err(SlaveError::FolderInUse { .. })));
+        let first = Folder::open(dir.path(), 1 << 30).unwrap();
+        assert!(matches!(Folder::open(dir.path(), 1 << 30), Err(SlaveError::FolderInUse { .. })));
         fs::write(first.spool().join("left.exr"), "x").unwrap();
         let key = first.key.clone();
         first.release();
-        let second = Folder::open(dir.path()).unwrap();
+        let second = Folder::open(dir.path(), 1 << 30).unwrap();
         assert_eq!(second.key, key);
         assert_eq!(fs::read_dir(second.spool()).unwrap().count(), 0, "leftovers are swept");
     }

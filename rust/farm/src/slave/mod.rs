@@ -6,6 +6,7 @@
 mod agent;
 mod assets;
 mod backoff;
+mod cache;
 mod desk;
 mod folder;
 mod handin;
@@ -58,6 +59,16 @@ pub struct SlaveOptions {
     pub tags: BTreeSet<String>,
     /// Whether what Blender prints is shown on standard error.
     pub console: bool,
+    /// How much the files kept for jobs may weigh; a job in work may need more.
+    pub cache_limit_bytes: u64,
+}
+
+/// What a slave keeps of jobs' files unless told otherwise.
+pub const DEFAULT_CACHE_GB: f64 = 50.0;
+
+/// Gigabytes, as people give them, in bytes.
+pub fn cache_limit(gigabytes: f64) -> Option<u64> {
+    (gigabytes.is_finite() && (0.0..1e9).contains(&gigabytes)).then_some((gigabytes * 1e9) as u64)
 }
 
 /// Finds a master on the network.
@@ -245,7 +256,7 @@ impl Slave {
         if let Some(address) = &options.master {
             Api::new(address).map_err(SlaveError::Address)?;
         }
-        let folder = Folder::open(&options.data)?;
+        let folder = Folder::open(&options.data, options.cache_limit_bytes)?;
         let failed = |source| SlaveError::Folder { path: options.data.clone(), source };
         let launch = Launch::new(&options.blender, &folder.worker(), options.console).map_err(failed)?;
         let worker = Worker::start(&launch).await?;

@@ -243,6 +243,9 @@ impl Stage {
 fn load_request<'a>(task: &'a Task, tree: &'a JobTree, threads: u32) -> Ask<'a> {
     Ask::Load {
         blend: &tree.blend,
+        source: &tree.source,
+        scripts: task.scripts,
+        files: &tree.files,
         scene: task.spec.scene.as_deref(),
         engine: Some(&task.spec.engine),
         threads,

@@ -1,11 +1,11 @@
-//! The worker's protocol 1 in Rust types: JSON lines over a loopback socket. Its description is the head of `worker.py`.
+//! The worker's protocol 2 in Rust types: JSON lines over a loopback socket. Its description is the head of `worker.py`.
 
 use netrender_core::slave::{Device, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The number `worker.py` says in its hello.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// Longest line taken from a worker.
 pub const MAX_LINE_BYTES: u64 = 4 << 20;
 
@@ -39,14 +39,20 @@ pub enum Ask<'a> {
     Load {
         /// The scene file here.
         blend: &'a str,
+        /// The scene file on the artist's machine.
+        source: &'a str,
         /// Which scene in it.
         scene: Option<&'a str>,
         /// Which engine.
         engine: Option<&'a str>,
         /// 0: all.
         threads: u32,
+        /// Whether the scene's own Python may run.
+        scripts: bool,
         /// The artist's paths and ours.
-        paths: &'a BTreeMap<String, String>,
+        files: &'a BTreeMap<String, String>,
+        /// What datablocks hold: library here, raw string, path here, whether something must be there.
+        paths: &'a [(String, String, String, bool)],
         /// Where a scene may write.
         scratch: &'a str,
         /// Where the view transform's table shall be.

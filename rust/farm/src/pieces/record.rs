@@ -1,0 +1,282 @@
+//! One piece with its head, as it travels and as it lies in the master's packs: digest (32 bytes), length (4, little
+//! endian), stored length (4), then the bytes, compressed by Zstandard when the stored length is smaller.
+
+use bytes::{Buf, BufMut, Bytes};
+use futures_util::{Stream, StreamExt};
+use netrender_core::{
+    digest::Digest,
+    recipe::{MAX_PIECE_BYTES, Piece},
+};
+use std::{borrow::Cow, collections::VecDeque};
+
+/// Bytes before a piece's own.
+pub(super) const HEAD: usize = 40;
+/// Longest record.
+pub const MAX_RECORD_BYTES: usize = HEAD + MAX_PIECE_BYTES as usize;
+
+/// Why bytes are no record.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Sizes that can't be.
+    #[error("a piece claims an impossible size")]
+    Size,
+    /// The stream ended too early.
+    #[error("a piece broke off")]
+    Short,
+    /// Compressed bytes that are none.
+    #[error("a piece can't be decompressed: {0}")]
+    Damaged(String),
+    /// Not what its name says.
+    #[error("the bytes that arrived for {expected} have the digest {found}: they were damaged on the way")]
+    WrongDigest {
+        /// The name they came under.
+        expected: Digest,
+        /// What they are.
+        found: Digest,
+    },
+    /// The stream itself failed.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// A piece and its bytes as stored.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Its name and length.
+    pub piece: Piece,
+    /// Its bytes, or fewer: compressed. In parts as they came, for putting them together is a copy too many.
+    parts: Vec<Bytes>,
+}
+
+impl Record {
+    /// As it is.
+    pub fn plain(piece: Piece, bytes: Bytes) -> Self {
+        Self { piece, parts: vec![bytes] }
+    }
+
+    /// As it lies in a pack.
+    pub(super) fn stored(piece: Piece, bytes: Vec<u8>) -> Self {
+        Self { piece, parts: vec![bytes.into()] }
+    }
+
+    /// Compressed, if that makes it at least a tenth smaller.
+    pub fn compressed(piece: Piece, bytes: Bytes) -> Self {
+        let packed = zstd::bulk::compress(&bytes, 1).ok().filter(|packed| packed.len() < bytes.len() / 10 * 9);
+        Self { piece, parts: vec![packed.map_or(bytes, Bytes::from)] }
+    }
+
+    /// How long it is with its head.
+    pub fn length(&self) -> usize {
+        HEAD + self.stored_length()
+    }
+
+    /// How long it is without.
+    pub(super) fn stored_length(&self) -> usize {
+        self.parts.iter().map(Bytes::len).sum()
+    }
+
+    /// The stored bytes in order.
+    pub fn parts(&self) -> &[Bytes] {
+        &self.parts
+    }
+
+    /// What comes before the bytes.
+    pub fn head(&self) -> [u8; HEAD] {
+        let mut head = [0; HEAD];
+        let mut rest = &mut head[..];
+        rest.put_slice(&self.piece.digest.0);
+        rest.put_u32_le(self.piece.bytes);
+        rest.put_u32_le(self.stored_length() as u32);
+        head
+    }
+
+    /// Reads a head: the piece and how many stored bytes follow.
+    pub(super) fn parse_head(mut head: &[u8]) -> Result<(Piece, usize), RecordError> {
+        if head.len() < HEAD {
+            return Err(RecordError::Short);
+        }
+        let mut digest = [0; 32];
+        head.copy_to_slice(&mut digest);
+        let (bytes, stored) = (head.get_u32_le(), head.get_u32_le());
+        if (1..=MAX_PIECE_BYTES).contains(&bytes) && (1..=bytes).contains(&stored) {
+            Ok((Piece { digest: Digest(digest), bytes }, stored as usize))
+        } else {
+            Err(RecordError::Size)
+        }
+    }
+
+    /// Proves the bytes by their digest.
+    pub fn prove(&self) -> Result<(), RecordError> {
+        if self.stored_length() != self.piece.bytes as usize {
+            return self.open().map(drop);
+        }
+        let mut hash = blake3::Hasher::new();
+        for part in &self.parts {
+            hash.update(part);
+        }
+        self.expect(Digest(*hash.finalize().as_bytes()))
+    }
+
+    /// The piece's own bytes, proved.
+    pub fn open(&self) -> Result<Cow<'_, [u8]>, RecordError> {
+        let stored: Cow<'_, [u8]> = match &self.parts[..] {
+            [only] => Cow::Borrowed(only),
+            several => Cow::Owned(several.concat()),
+        };
+        let length = self.piece.bytes as usize;
+        if stored.len() == length {
+            self.expect(crate::blobs::digest_of(&stored))?;
+            return Ok(stored);
+        }
+        // Never more than the claimed length is allocated, whatever the stream says of itself.
+        let plain = zstd::bulk::decompress(&stored, length).map_err(|error| RecordError::Damaged(error.to_string()))?;
+        self.expect(crate::blobs::digest_of(&plain))?;
+        if plain.len() == length { Ok(Cow::Owned(plain)) } else { Err(RecordError::Size) }
+    }
+
+    fn expect(&self, found: Digest) -> Result<(), RecordError> {
+        let expected = self.piece.digest;
+        if found == expected { Ok(()) } else { Err(RecordError::WrongDigest { expected, found }) }
+    }
+}
+
+/// Records out of a stream of bytes, one at a time, so that memory holds one and no more.
+pub struct Records<S> {
+    stream: S,
+    parts: VecDeque<Bytes>,
+    held: usize,
+}
+
+impl<S, E> Records<S>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: std::fmt::Display,
+{
+    /// Reads from this stream.
+    pub fn new(stream: S) -> Self {
+        Self { stream, parts: VecDeque::new(), held: 0 }
+    }
+
+    /// The next one, not yet proved; None at the end.
+    pub async fn next(&mut self) -> Result<Option<Record>, RecordError> {
+        if !self.fill(HEAD).await? {
+            return if self.held == 0 { Ok(None) } else { Err(RecordError::Short) };
+        }
+        let (piece, stored) = Record::parse_head(&self.take(HEAD).concat())?;
+        if !self.fill(stored).await? {
+            return Err(RecordError::Short);
+        }
+        Ok(Some(Record { piece, parts: self.take(stored) }))
+    }
+
+    /// Reads on without looking, up to so many bytes.
+    pub async fn skip(&mut self, mut most: usize) {
+        while let Some(Ok(bytes)) = self.stream.next().await {
+            if bytes.len() > most {
+                return;
+            }
+            most -= bytes.len();
+        }
+    }
+
+    async fn fill(&mut self, length: usize) -> Result<bool, RecordError> {
+        while self.held < length {
+            match self.stream.next().await {
+                Some(Ok(bytes)) => {
+                    self.held += bytes.len();
+                    self.parts.push_back(bytes);
+                }
+                Some(Err(error)) => return Err(RecordError::Broken(error.to_string())),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes bytes that are held.
+    fn take(&mut self, mut length: usize) -> Vec<Bytes> {
+        self.held -= length;
+        let mut taken = Vec::new();
+        while let Some(mut part) = self.parts.pop_front() {
+            if part.len() > length {
+                taken.push(part.split_to(length));
+                self.parts.push_front(part);
+                break;
+            }
+            length -= part.len();
+            taken.push(part);
+            if length == 0 {
+                break;
+            }
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blobs::digest_of;
+    use futures_util::stream;
+    use proptest::prelude::*;
+
+    fn record(bytes: &[u8]) -> Record {
+        let piece = Piece { digest: digest_of(bytes), bytes: bytes.len() as u32 };
+        Record::compressed(piece, Bytes::copy_from_slice(bytes))
+    }
+
+    fn read(bytes: &[u8], step: usize) -> Result<Vec<Record>, RecordError> {
+        let parts: Vec<_> = bytes.chunks(step).map(|part| Ok::<_, String>(Bytes::copy_from_slice(part))).collect();
+        let mut records = Records::new(stream::iter(parts));
+        futures_util::FutureExt::now_or_never(async {
+            let mut all = Vec::new();
+            while let Some(record) = records.next().await? {
+                all.push(record);
+            }
+            Ok(all)
+        })
+        .expect("the parts are all there, so nothing waits")
+    }
+
+    fn written(records: &[Record]) -> Vec<u8> {
+        records.iter().flat_map(|record| [&record.head()[..], &record.parts.concat()].concat()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_the_same(
+            parts in proptest::collection::vec((any::<u8>(), 1usize..3000), 0..5), step in 1usize..5000,
+        ) {
+            let plain: Vec<Vec<u8>> =
+                parts.iter().map(|&(seed, len)| (0..len).map(|i| (i / 7) as u8 ^ seed).collect()).collect();
+            let records: Vec<Record> = plain.iter().map(|bytes| record(bytes)).collect();
+            let again = read(&written(&records), step).unwrap();
+            let opened: Vec<Vec<u8>> = again.iter().map(|record| record.open().unwrap().into_owned()).collect();
+            prop_assert_eq!(opened, plain);
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), step in 1usize..50) {
+            for record in read(&bytes, step).into_iter().flatten() {
+                let _ = record.open();
+            }
+        }
+
+        #[test]
+        fn a_flipped_bit_is_noticed(at in 0usize..1000, bit in 0u8..8) {
+            let mut bytes = written(&[record(&(0..1000u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>())]);
+            let at = at % bytes.len();
+            bytes[at] ^= 1 << bit;
+            let whole = read(&bytes, 100).is_ok_and(|all| all.iter().all(|record| record.open().is_ok()));
+            prop_assert!(!whole);
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_not_unpacked() {
+        let bomb = zstd::bulk::compress(&vec![0; 64 << 20], 1).unwrap();
+        let piece = Piece { digest: Digest([0; 32]), bytes: MAX_PIECE_BYTES };
+        let record = Record::stored(piece, bomb);
+        assert!(matches!(record.open(), Err(RecordError::Damaged(_))));
+    }
+}

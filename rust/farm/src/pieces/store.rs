@@ -1,0 +1,424 @@
+//! The master's pieces: records one after the other in pack files, and an index of where each is in SQLite.
+//!
+//! A piece is received first and durable later: [`PieceStore::commit`] syncs the packs and writes the index, in this order,
+//! so that the index never names what is not there. It runs all the time while pieces come, and before a job is accepted. What a crash leaves
+//! beyond the index is read again at the start, as far as it is whole. Each piece is proved when it comes and when it goes.
+
+use super::record::{HEAD, MAX_RECORD_BYTES, Record, RecordError};
+use netrender_core::{digest::Digest, recipe::Piece};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// A pack this long is full.
+const PACK_BYTES: u64 = 1 << 30;
+/// Pieces looked up in one go.
+const LOOKED_UP: usize = 4096;
+/// Raised when tables or packs change; newer ones are refused.
+const SCHEMA_VERSION: i64 = 1;
+
+/// Why pieces can't be kept or given.
+#[derive(Debug, thiserror::Error)]
+pub enum PieceError {
+    /// What came is no piece.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The disk said no.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The index said no.
+    #[error("{}: {source}", path.display())]
+    Index {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// Written by a newer build.
+    #[error("{} was written by a newer netrender (format {found}): update netrender on this machine", path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+    },
+}
+
+impl PieceError {
+    /// Whether the disk is full.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            Self::Index { source, .. } => source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            _ => false,
+        }
+    }
+}
+
+/// Where a piece's record is.
+#[derive(Clone, Copy)]
+struct At {
+    pack: u32,
+    offset: u64,
+    bytes: u32,
+    stored: u32,
+}
+
+/// The pack that is written to now.
+struct Pack {
+    number: u32,
+    file: File,
+    length: u64,
+}
+
+struct Inner {
+    db: Connection,
+    /// Received and not yet in the index.
+    received: HashMap<Digest, At>,
+}
+
+/// All pieces of a master.
+pub struct PieceStore {
+    dir: PathBuf,
+    inner: Mutex<Inner>,
+    /// Never locked while `inner` is.
+    pack: Mutex<Pack>,
+    /// One commit at a time; who waits for it finds its pieces durable.
+    committing: Mutex<()>,
+}
+
+impl PieceStore {
+    /// Opens or makes the folder, and takes in again what a crash left beyond the index.
+    pub fn open(dir: &Path) -> Result<Self, PieceError> {
+        fs::create_dir_all(dir).map_err(|source| PieceError::Io { path: dir.to_owned(), source })?;
+        let path = dir.join("index.db");
+        let failed = |source| PieceError::Index { path: path.clone(), source };
+        let db = Connection::open(&path).map_err(failed)?;
+        db.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
+        db.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
+        let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+        if found > SCHEMA_VERSION {
+            return Err(PieceError::Newer { path, found });
+        }
+        db.execute_batch(&format!(
+            "BEGIN;
+             CREATE TABLE IF NOT EXISTS piece (digest BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL,
+                bytes INTEGER NOT NULL, stored INTEGER NOT NULL) WITHOUT ROWID;
+             PRAGMA user_version = {SCHEMA_VERSION};
+             COMMIT;"
+        ))
+        .map_err(failed)?;
+        let mut received = HashMap::new();
+        let last = salvage(dir, &db, &mut received)?;
+        let pack = open_pack(dir, last)?;
+        let store = Self {
+            dir: dir.to_owned(),
+            inner: Mutex::new(Inner { db, received }),
+            pack: Mutex::new(pack),
+            committing: Mutex::default(),
+        };
+        store.commit()?;
+        Ok(store)
+    }
+
+    /// For each of these whether it is missing.
+    pub fn missing(&self, digests: &[Digest]) -> Result<Vec<bool>, PieceError> {
+        let mut missing = Vec::with_capacity(digests.len());
+        // In between, others may have their turn.
+        for some in digests.chunks(LOOKED_UP) {
+            let inner = self.lock();
+            for digest in some {
+                missing.push(self.find(&inner, digest)?.is_none());
+            }
+        }
+        Ok(missing)
+    }
+
+    /// The length of a piece that is there.
+    pub fn size(&self, digest: &Digest) -> Result<Option<u32>, PieceError> {
+        Ok(self.find(&self.lock(), digest)?.map(|at| at.bytes))
+    }
+
+    /// Takes a piece, proved by its digest. Durable after the next [`Self::commit`].
+    pub fn put(&self, record: &Record) -> Result<(), PieceError> {
+        record.prove()?;
+        let length = record.length() as u64;
+        // One writes at a time: in one file the system would make the others spin.
+        let mut pack = self.pack.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.find(&self.lock(), &record.piece.digest)?.is_some() {
+            return Ok(());
+        }
+        if pack.length > 0 && pack.length + length > PACK_BYTES {
+            *pack = open_pack(&self.dir, pack.number + 1)?;
+        }
+        let at = At {
+            pack: pack.number,
+            offset: pack.length,
+            bytes: record.piece.bytes,
+            stored: record.stored_length() as u32,
+        };
+        let failed = |source| PieceError::Io { path: pack_path(&self.dir, at.pack), source };
+        write_at(&pack.file, &record.head(), at.offset).map_err(failed)?;
+        let mut offset = at.offset + HEAD as u64;
+        for part in record.parts() {
+            write_at(&pack.file, part, offset).map_err(failed)?;
+            offset += part.len() as u64;
+        }
+        pack.length += length;
+        drop(pack);
+        self.lock().received.insert(record.piece.digest, at);
+        Ok(())
+    }
+
+    /// A piece as it lies here, proved; None when it is not there, or was found rotten and forgotten just now.
+    pub fn get(&self, digest: &Digest) -> Result<Option<Record>, PieceError> {
+        let Some(at) = self.find(&self.lock(), digest)? else { return Ok(None) };
+        let path = pack_path(&self.dir, at.pack);
+        let failed = |source| PieceError::Io { path: path.clone(), source };
+        let file = File::open(&path).map_err(failed)?;
+        let mut stored = vec![0; at.stored as usize];
+        let piece = Piece { digest: *digest, bytes: at.bytes };
+        let read = read_at(&file, &mut stored, at.offset + HEAD as u64);
+        let record = Record::stored(piece, stored);
+        let whole = match read {
+            Ok(()) => record.prove().map_err(|error| error.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(error.to_string()),
+            Err(error) => return Err(failed(error)),
+        };
+        match whole {
+            Ok(()) => Ok(Some(record)),
+            Err(why) => {
+                tracing::error!(%digest, pack = %path.display(), why, "a piece is rotten: it is asked for again");
+                let mut inner = self.lock();
+                inner.received.remove(digest);
+                let failed = |source| PieceError::Index { path: self.dir.join("index.db"), source };
+                inner.db.execute("DELETE FROM piece WHERE digest = ?1", [digest.0]).map_err(failed)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Makes everything received so far survive power loss.
+    pub fn commit(&self) -> Result<(), PieceError> {
+        let _one = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        let received: Vec<(Digest, At)> = self.lock().received.iter().map(|(digest, at)| (*digest, *at)).collect();
+        if received.is_empty() {
+            return Ok(());
+        }
+        let packs: BTreeSet<u32> = received.iter().map(|(_, at)| at.pack).collect();
+        for pack in packs {
+            let path = pack_path(&self.dir, pack);
+            let synced = File::options().write(true).open(&path).and_then(|file| file.sync_data());
+            synced.map_err(|source| PieceError::Io { path, source })?;
+        }
+        crate::blobs::sync_dir(&self.dir).map_err(|source| PieceError::Io { path: self.dir.clone(), source })?;
+        let mut inner = self.lock();
+        let failed = |source| PieceError::Index { path: self.dir.join("index.db"), source };
+        let transaction = inner.db.transaction().map_err(failed)?;
+        {
+            let mut insert = transaction
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO piece (digest, pack, offset, bytes, stored) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )
+                .map_err(failed)?;
+            for (digest, at) in &received {
+                // An offset is below PACK_BYTES plus one record.
+                insert.execute(params![digest.0, at.pack, at.offset as i64, at.bytes, at.stored]).map_err(failed)?;
+            }
+        }
+        transaction.commit().map_err(failed)?;
+        for (digest, _) in &received {
+            inner.received.remove(digest);
+        }
+        Ok(())
+    }
+
+    fn find(&self, inner: &Inner, digest: &Digest) -> Result<Option<At>, PieceError> {
+        if let Some(at) = inner.received.get(digest) {
+            return Ok(Some(*at));
+        }
+        let failed = |source| PieceError::Index { path: self.dir.join("index.db"), source };
+        let mut select = inner
+            .db
+            .prepare_cached("SELECT pack, offset, bytes, stored FROM piece WHERE digest = ?1")
+            .map_err(failed)?;
+        let read = |row: &rusqlite::Row<'_>| {
+            let offset: i64 = row.get(1)?;
+            Ok(At { pack: row.get(0)?, offset: offset.unsigned_abs(), bytes: row.get(2)?, stored: row.get(3)? })
+        };
+        select.query_row([digest.0], read).optional().map_err(failed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn pack_path(dir: &Path, number: u32) -> PathBuf {
+    dir.join(format!("{number:06}.pack"))
+}
+
+fn open_pack(dir: &Path, number: u32) -> Result<Pack, PieceError> {
+    let path = pack_path(dir, number);
+    let failed = |source| PieceError::Io { path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    Ok(Pack { number, file, length })
+}
+
+/// Reads what lies in packs beyond the index, up to the first record that is not whole. Returns the last pack's number.
+fn salvage(dir: &Path, db: &Connection, received: &mut HashMap<Digest, At>) -> Result<u32, PieceError> {
+    let listing = |source| PieceError::Io { path: dir.to_owned(), source };
+    let mut last = 1;
+    for entry in fs::read_dir(dir).map_err(listing)? {
+        let name = entry.map_err(listing)?.file_name();
+        let Some(number) = name.to_str().and_then(|name| name.strip_suffix(".pack")?.parse::<u32>().ok()) else {
+            continue;
+        };
+        last = last.max(number);
+        let known: i64 = db
+            .query_row("SELECT COALESCE(MAX(offset + stored), 0) FROM piece WHERE pack = ?1", [number], |row| {
+                row.get(0)
+            })
+            .map_err(|source| PieceError::Index { path: dir.join("index.db"), source })?;
+        let path = pack_path(dir, number);
+        let failed = |source| PieceError::Io { path: path.clone(), source };
+        let file = File::open(&path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        let mut offset = if known == 0 { 0 } else { known.unsigned_abs() + HEAD as u64 };
+        while let Some((piece, stored)) = whole_record(&file, offset, length) {
+            received.insert(piece.digest, At { pack: number, offset, bytes: piece.bytes, stored });
+            offset += (HEAD as u64) + u64::from(stored);
+        }
+    }
+    Ok(last)
+}
+
+fn whole_record(file: &File, offset: u64, length: u64) -> Option<(Piece, u32)> {
+    let mut head = [0; HEAD];
+    if offset + HEAD as u64 > length {
+        return None;
+    }
+    read_at(file, &mut head, offset).ok()?;
+    let (piece, stored) = Record::parse_head(&head).ok()?;
+    if offset + (HEAD + stored) as u64 > length || HEAD + stored > MAX_RECORD_BYTES {
+        return None;
+    }
+    let mut bytes = vec![0; stored];
+    read_at(file, &mut bytes, offset + HEAD as u64).ok()?;
+    Record::stored(piece, bytes).prove().ok()?;
+    Some((piece, stored as u32))
+}
+
+#[cfg(unix)]
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_write(file, bytes, offset)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => {
+                bytes = &bytes[written..];
+                offset += written as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                bytes = &mut bytes[read..];
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blobs::digest_of;
+    use bytes::Bytes;
+
+    fn record(bytes: &[u8]) -> Record {
+        Record::plain(Piece { digest: digest_of(bytes), bytes: bytes.len() as u32 }, Bytes::copy_from_slice(bytes))
+    }
+
+    #[test]
+    fn a_crash_loses_nothing_that_was_written_whole() {
+        // Given one piece in the index, one beyond it, and half of a third
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = (record(b"first"), record(b"second"));
+        let store = PieceStore::open(dir.path()).unwrap();
+        store.put(&first).unwrap();
+        store.commit().unwrap();
+        store.put(&second).unwrap();
+        drop(store);
+        let pack = pack_path(dir.path(), 1);
+        let half = [fs::read(&pack).unwrap(), record(b"third").head().to_vec()].concat();
+        fs::write(&pack, half).unwrap();
+
+        // When the store is opened again, then two are there, and what follows does not disturb them
+        let store = PieceStore::open(dir.path()).unwrap();
+        store.put(&record(b"fourth")).unwrap();
+        store.commit().unwrap();
+        let store = PieceStore::open(dir.path()).unwrap();
+        for bytes in [&b"first"[..], b"second", b"fourth"] {
+            let kept = store.get(&digest_of(bytes)).unwrap().unwrap();
+            assert_eq!(&*kept.open().unwrap(), bytes);
+        }
+        assert_eq!(store.missing(&[digest_of(b"third"), digest_of(b"first")]).unwrap(), [true, false]);
+    }
+
+    #[test]
+    fn a_rotten_piece_is_forgotten_and_taken_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = PieceStore::open(dir.path()).unwrap();
+        let piece = record(b"pixels");
+        store.put(&piece).unwrap();
+        store.commit().unwrap();
+        let pack = pack_path(dir.path(), 1);
+        let mut bytes = fs::read(&pack).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&pack, bytes).unwrap();
+        assert!(store.get(&piece.piece.digest).unwrap().is_none());
+        assert_eq!(store.missing(&[piece.piece.digest]).unwrap(), [true]);
+        store.put(&piece).unwrap();
+        assert!(store.get(&piece.piece.digest).unwrap().is_some());
+    }
+
+    #[test]
+    fn only_what_its_name_says_gets_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = PieceStore::open(dir.path()).unwrap();
+        let wrong = Record::plain(record(b"pixels").piece, Bytes::from_static(b"pixelz"));
+        assert!(matches!(store.put(&wrong), Err(PieceError::Record(RecordError::WrongDigest { .. }))));
+        assert_eq!(store.missing(&[wrong.piece.digest]).unwrap(), [true]);
+    }
+}
