@@ -304,7 +304,7 @@ class Paths:
                 return  # the rest of the way up is known
 
     def _as_told(self, library, raw):
-        # Blender 3.4 to 5.0 on Linux gives back slashes for the backslashes that a file from Windows holds.
+        # On Linux Blender turns the backslashes of a file from Windows into slashes as it reads it.
         return self._exact.get((library, raw.replace("\\", "/")))
 
     def wanted(self, library, raw):
