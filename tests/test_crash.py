@@ -101,9 +101,9 @@ def test_a_crashed_blender_costs_one_attempt(farm, blender_program, tmp_path):
     slave = farm.slave(master, blender_program)
     job = farm.submit(master, blender_program, blend)
     api = MasterApi(master.url)
-    wait_until(
-        lambda: api.slaves()[0]["frame"] is not None and api.job(job)["rendering"], 60, "a frame is rendering"
-    )
+    # Before, it would be a spare Blender that dies, and costs no attempt.
+    farm.await_line(slave, "scene loaded")
+    wait_until(lambda: api.job(job)["rendering"], 60, "a frame is rendering")
 
     def worker():
         return next((p for p, c in farm.running().items() if "--python" in c), None)
