@@ -143,11 +143,6 @@ impl Manifest {
         }
         Ok(())
     }
-
-    /// The digests to ask for first: with all of these and what their recipes name, the job is complete.
-    pub fn digests(&self) -> BTreeSet<Digest> {
-        self.assets.iter().filter(|asset| asset.pieces > 0).map(|asset| asset.digest).collect()
-    }
 }
 
 /// A place as file systems see it that know no case (Windows) or one form of accents (macOS).
