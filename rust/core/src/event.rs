@@ -11,7 +11,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The format written by this build.
-pub const EVENT_VERSION: u32 = 1;
+pub const EVENT_VERSION: u32 = 2;
 
 /// An event and when it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +59,20 @@ pub enum Event {
         job: JobId,
         /// 0 to 100.
         priority: u8,
+    },
+    /// It is no more; its leases are revoked by events of their own before this one.
+    JobDeleted {
+        /// Which.
+        job: JobId,
+    },
+    /// A slave may not touch the job any more, or may again.
+    BlacklistChanged {
+        /// Which job.
+        job: JobId,
+        /// Which slave.
+        slave: SlaveId,
+        /// True: it may not.
+        listed: bool,
     },
     /// A slave registered, for the first time or again.
     SlaveJoined {
@@ -123,5 +137,12 @@ pub enum Event {
         failure: Box<Failure>,
         /// Whether the task goes back to the queue.
         retry: bool,
+    },
+    /// A finished frame's picture was found damaged on the master's disk: it is rendered again.
+    TaskSpoiled {
+        /// Of which job.
+        job: JobId,
+        /// Which frame.
+        frame: Frame,
     },
 }

@@ -39,6 +39,18 @@ impl Farm {
             Event::JobResumed { job } => self.set_job_state(*job, JobState::Active),
             Event::JobCanceled { job } => self.set_job_state(*job, JobState::Canceled),
             Event::JobRequeued { job } => self.requeue(*job),
+            Event::JobDeleted { job } => {
+                self.jobs.remove(job);
+            }
+            Event::BlacklistChanged { job, slave, listed } => {
+                let Some(job) = self.jobs.get_mut(job) else { return };
+                job.failing.remove(slave);
+                if *listed {
+                    job.blacklist.insert(*slave);
+                } else {
+                    job.blacklist.remove(slave);
+                }
+            }
             Event::JobPrioritised { job, priority } => {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.spec.priority = *priority;
@@ -72,6 +84,7 @@ impl Farm {
             Event::TaskDone { job, frame, result } => {
                 self.unlease(*job, *frame);
                 if let Some(job) = self.jobs.get_mut(job) {
+                    job.failing.remove(&result.slave);
                     job.set_task(*frame, TaskState::Done(result.clone()));
                 }
             }
@@ -81,8 +94,15 @@ impl Farm {
                 if let Some(task) = job.tasks.get_mut(frame) {
                     task.failures.push((**failure).clone());
                     task.strikes += 1;
+                    *job.failing.entry(failure.slave).or_default() += 1;
                 }
                 job.set_task(*frame, if *retry { TaskState::Waiting } else { TaskState::Failed });
+            }
+            Event::TaskSpoiled { job, frame } => {
+                let Some(job) = self.jobs.get_mut(job) else { return };
+                if job.tasks.get(frame).is_some_and(|task| matches!(task.state, TaskState::Done(_))) {
+                    job.set_task(*frame, TaskState::Waiting);
+                }
             }
         }
     }

@@ -147,6 +147,25 @@ pub struct Job {
     pub counts: Counts,
     /// Slaves that must not touch it.
     pub blacklist: BTreeSet<SlaveId>,
+    /// Failures of each slave since it last did a frame of this job.
+    pub failing: BTreeMap<SlaveId, u32>,
+}
+
+/// A job without its tasks, as a snapshot keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobHead {
+    /// Its number.
+    pub id: JobId,
+    /// What was asked for.
+    pub spec: JobSpec,
+    /// When it was accepted.
+    pub created: Timestamp,
+    /// Where it stands.
+    pub state: JobState,
+    /// Slaves that must not touch it.
+    pub blacklist: BTreeSet<SlaveId>,
+    /// Failures of each slave since it last did a frame of this job.
+    pub failing: BTreeMap<SlaveId, u32>,
 }
 
 impl Job {
@@ -155,7 +174,8 @@ impl Job {
         let waiting = spec.frames.frames();
         let tasks = waiting.iter().map(|frame| (*frame, Task::waiting())).collect();
         let counts = Counts { waiting: waiting.len() as u32, ..Counts::default() };
-        Self { id, spec, created, state: JobState::Active, tasks, waiting, counts, blacklist: BTreeSet::new() }
+        let state = JobState::Active;
+        Self { id, spec, created, state, tasks, waiting, counts, blacklist: BTreeSet::new(), failing: BTreeMap::new() }
     }
 
     /// What people are shown.
@@ -173,6 +193,18 @@ impl Job {
     /// Nobody has touched it yet.
     pub fn is_new(&self) -> bool {
         self.counts.leased + self.counts.done == 0
+    }
+
+    /// Everything about it but its tasks.
+    pub fn head(&self) -> JobHead {
+        JobHead {
+            id: self.id,
+            spec: self.spec.clone(),
+            created: self.created,
+            state: self.state,
+            blacklist: self.blacklist.clone(),
+            failing: self.failing.clone(),
+        }
     }
 
     /// Moves one task, keeping counts, queue and the job's own state true. The only way a task changes.

@@ -19,5 +19,6 @@ pub mod recipe;
 pub mod retry;
 pub mod scheduler;
 pub mod slave;
+pub mod snapshot;
 pub mod task;
 pub mod wire;

@@ -31,6 +31,17 @@ pub enum Command {
     Requeue(JobId),
     /// Move it in the queue.
     Prioritise(JobId, u8),
+    /// Remove it with all its pictures.
+    Delete(JobId),
+    /// Keep a slave from a job, or let it have it again.
+    Blacklist {
+        /// Which job.
+        job: JobId,
+        /// Which slave.
+        slave: SlaveId,
+        /// True: keep it away.
+        listed: bool,
+    },
     /// A slave came.
     Register {
         /// How it is known again.
@@ -61,6 +72,15 @@ pub enum Command {
         frame: Frame,
         /// What was handed in.
         result: Box<TaskResult>,
+    },
+    /// A picture that was believed is damaged on the master's disk.
+    Spoil {
+        /// Of which job.
+        job: JobId,
+        /// Which frame.
+        frame: Frame,
+        /// The damaged picture; if the frame has another by now, nothing is wrong.
+        film: Digest,
     },
     /// An attempt that failed.
     Fail {
@@ -153,6 +173,24 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             check_priority(priority)?;
             Decision::new(vec![Event::JobPrioritised { job: id, priority }], Reply::Ok)
         }
+        Command::Delete(id) => {
+            job(farm, id)?;
+            let mut events = end_all(farm.leases.values().filter(|l| l.job == id), LeaseEnd::Revoked);
+            events.push(Event::JobDeleted { job: id });
+            Decision::new(events, Reply::Ok)
+        }
+        Command::Blacklist { job: id, slave, listed } => {
+            let known = job(farm, id)?.blacklist.contains(&slave);
+            if !farm.slaves.contains_key(&slave) {
+                return Err(Refusal::UnknownSlave(slave));
+            }
+            let events = match (known, listed) {
+                (false, true) => blacklist(farm, id, slave),
+                (true, false) => vec![Event::BlacklistChanged { job: id, slave, listed }],
+                _ => vec![],
+            };
+            Decision::new(events, Reply::Ok)
+        }
         Command::Register { key, name, info } => {
             let slave = farm.slave_by_key(&key).map_or(SlaveId(farm.last_slave + 1), |known| known.id);
             Decision::new(vec![Event::SlaveJoined { slave, key, name, info }], Reply::Registered(slave))
@@ -169,6 +207,11 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             let events = if fresh { vec![Event::TaskDone { job: id, frame, result }] } else { vec![] };
             Decision::new(events, Reply::HandedIn(fresh))
         }
+        Command::Spoil { job: id, frame, film } => {
+            let task = job(farm, id)?.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
+            let spoiled = matches!(&task.state, TaskState::Done(result) if result.film == film);
+            Decision::new(if spoiled { vec![Event::TaskSpoiled { job: id, frame }] } else { vec![] }, Reply::Ok)
+        }
         Command::Fail { slave, lease, job: id, frame, error, log } => {
             let task = job(farm, id)?.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
             let current = task.state == (TaskState::Leased { lease })
@@ -177,8 +220,12 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
                 return Decision::new(vec![], Reply::Ok);
             }
             let failure = Box::new(Failure { slave, at: now, error, log });
-            let retry = retry.tries_again(task);
-            Decision::new(vec![Event::TaskFailed { job: id, frame, failure, retry }], Reply::Ok)
+            let again = retry.tries_again(task);
+            let mut events = vec![Event::TaskFailed { job: id, frame, failure, retry: again }];
+            if retry.gives_up_on(farm, job(farm, id)?, slave) {
+                events.extend(blacklist(farm, id, slave));
+            }
+            Decision::new(events, Reply::Ok)
         }
     }
 }
@@ -216,7 +263,23 @@ fn poll(farm: &Farm, id: SlaveId, held: Vec<HeldLease>, want: Want) -> Result<De
         events.push(Event::SlaveReturned { slave: id });
     }
     // What we think it has and it does not: the grant was lost on the way, or it restarted.
-    let told: BTreeSet<LeaseId> = held.iter().map(|lease| lease.lease).collect();
+    let told: BTreeSet<LeaseId> = held
+        .iter()
+        .filter(|theirs| farm.leases.get(&theirs.lease).is_none_or(|ours| ours.job == theirs.job))
+        .map(|theirs| theirs.lease)
+        .collect();
+    for theirs in &held {
+        // Of a lease it may have saved a part over a restart: the rest goes back, and the part stays.
+        let same = |ours: &&Lease| ours.slave == id && ours.job == theirs.job;
+        let Some(ours) = farm.leases.get(&theirs.lease).filter(same) else { continue };
+        let kept: Vec<Frame> = ours.frames.iter().filter(|frame| theirs.frames.contains(frame)).copied().collect();
+        if kept.len() < ours.frames.len() {
+            events.push(Event::LeaseEnded { lease: ours.id, end: LeaseEnd::Released });
+            if !kept.is_empty() {
+                events.push(Event::LeaseGranted { lease: ours.id, slave: id, job: ours.job, frames: kept });
+            }
+        }
+    }
     events.extend(end_all(farm.leases_of(id).filter(|lease| !told.contains(&lease.id)), LeaseEnd::Released));
     // What it has and we do not think so: take it back where the frames are still free, else it drops them.
     let mut adopted = BTreeSet::new();
@@ -232,7 +295,9 @@ fn poll(farm: &Farm, id: SlaveId, held: Vec<HeldLease>, want: Want) -> Result<De
             None => frames.iter().partition(|frame| {
                 let open = |job: &&Job| matches!(job.state, JobState::Active | JobState::Paused);
                 // A frame it failed is not taken back: that poll was sent before the failure was known.
-                let free = |job: &Job| job.waiting.contains(frame) && !job.tasks[frame].failed_by(id);
+                let free = |job: &Job| {
+                    job.waiting.contains(frame) && !job.tasks[frame].failed_by(id) && !job.blacklist.contains(&id)
+                };
                 lease_id.0 <= farm.last_lease
                     && farm.jobs.get(&job).filter(open).is_some_and(free)
                     && adopted.insert((job, **frame))
@@ -259,6 +324,13 @@ fn poll(farm: &Farm, id: SlaveId, held: Vec<HeldLease>, want: Want) -> Result<De
         grant = Some(Box::new(LeaseGrant { lease, job, frames, spec, scripts: false }));
     }
     Decision::new(events, Reply::Poll(PollReply { drop: drop.into_values().collect(), grant }))
+}
+
+/// Keeps a slave from a job; what it holds of it goes back.
+fn blacklist(farm: &Farm, job: JobId, slave: SlaveId) -> Vec<Event> {
+    let mut events = end_all(farm.leases_of(slave).filter(|lease| lease.job == job), LeaseEnd::Revoked);
+    events.push(Event::BlacklistChanged { job, slave, listed: true });
+    events
 }
 
 fn leave(farm: &Farm, id: SlaveId, end: LeaseEnd, last: Event) -> Result<Decision, Refusal> {

@@ -11,19 +11,35 @@ use netrender_core::{
     retry::RetryPolicy,
     scheduler::{Command, Reply, decide},
     slave::{SlaveInfo, Version},
+    snapshot::{Rest, Restore, Touched},
     task::{TaskError, TaskResult},
     wire::{HeldLease, PollReply},
 };
+use std::collections::BTreeMap;
 
 pub struct Env {
     pub farm: Farm,
+    /// Since the last snapshot.
     pub log: Vec<String>,
+    touched: Touched,
+    disk: Disk,
+    events: u64,
     now: u64,
+}
+
+/// A snapshot as a store keeps it: text by key.
+#[derive(Default)]
+struct Disk {
+    jobs: BTreeMap<JobId, String>,
+    tasks: BTreeMap<(JobId, Frame), String>,
+    slaves: BTreeMap<SlaveId, String>,
+    rest: Rest,
 }
 
 impl Env {
     pub fn new() -> Self {
-        Self { farm: Farm::default(), log: Vec::new(), now: 0 }
+        let (farm, touched, disk) = <(Farm, Touched, Disk)>::default();
+        Self { farm, log: Vec::new(), touched, disk, events: 0, now: 0 }
     }
 
     /// Decides, applies, and checks the invariants after every single event's group.
@@ -35,6 +51,8 @@ impl Env {
             let record = Farm::record(now, event);
             self.log.push(serde_json::to_string(&record).unwrap());
             self.farm.apply(&record);
+            self.touched.note(&self.farm, &record.event);
+            self.events += 1;
         }
         if let Err(broken) = self.farm.check_invariants() {
             panic!("{broken}\nafter {:#?}", self.log);
@@ -44,11 +62,40 @@ impl Env {
 
     /// The farm a master would have after a restart now.
     pub fn replayed(&self) -> Farm {
-        let mut farm = Farm::default();
+        let mut restore = Restore::default();
+        self.disk.jobs.values().for_each(|head| restore.job(serde_json::from_str(head).unwrap()));
+        self.disk.slaves.values().for_each(|slave| restore.slave(serde_json::from_str(slave).unwrap()));
+        for ((job, frame), task) in &self.disk.tasks {
+            restore.task(*job, *frame, serde_json::from_str(task).unwrap());
+        }
+        let mut farm = restore.finish(self.disk.rest.clone());
         for line in &self.log {
             farm.apply(&serde_json::from_str::<Record>(line).unwrap());
         }
         farm
+    }
+
+    /// Writes what was touched over the last snapshot, and begins the log anew.
+    pub fn snapshot(&mut self) {
+        let touched = std::mem::take(&mut self.touched);
+        for id in touched.jobs {
+            if let Some(job) = self.farm.jobs.get(&id) {
+                self.disk.jobs.insert(id, serde_json::to_string(&job.head()).unwrap());
+            } else {
+                self.disk.jobs.remove(&id);
+                self.disk.tasks.retain(|(job, _), _| *job != id);
+            }
+        }
+        for (id, frame) in touched.tasks {
+            if let Some(job) = self.farm.jobs.get(&id) {
+                self.disk.tasks.insert((id, frame), serde_json::to_string(&job.tasks[&frame]).unwrap());
+            }
+        }
+        for id in touched.slaves {
+            self.disk.slaves.insert(id, serde_json::to_string(&self.farm.slaves[&id]).unwrap());
+        }
+        self.disk.rest = Rest::of(&self.farm);
+        self.log.clear();
     }
 
     pub fn submit(&mut self, spec: JobSpec) -> JobId {
@@ -68,10 +115,10 @@ impl Env {
 
     pub fn poll(&mut self, slave: SlaveId, held: Vec<HeldLease>, want: Want) -> PollReply {
         loop {
-            let before = self.log.len();
+            let before = self.events;
             match self.step(Command::Poll { slave, held: held.clone(), want }).unwrap() {
                 // As the master does: a held poll is decided again after a change.
-                Reply::Poll(reply) if reply.is_empty() && self.log.len() > before => {}
+                Reply::Poll(reply) if reply.is_empty() && self.events > before => {}
                 Reply::Poll(reply) => return reply,
                 other => panic!("{other:?}"),
             }

@@ -4,6 +4,7 @@
 use crate::env::{Env, info, result, spec};
 use netrender_core::{
     balance::Want,
+    error::Refusal,
     ids::{JobId, SlaveId},
     job::JobState,
     scheduler::{Command, Reply},
@@ -11,10 +12,10 @@ use netrender_core::{
     wire::HeldLease,
 };
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
     Submit {
         frames: u8,
         chunk: u8,
@@ -39,15 +40,27 @@ enum Step {
     Lose(u8),
     Leave(u8),
     Change {
+        /// Counted from the latest back.
         job: u8,
         verb: u8,
     },
     Restart,
+    /// The log is folded into the snapshot.
+    Snapshot,
+    /// The oldest finished frame's picture rots.
+    Spoil,
+    /// The slave restarts with only the last frame of each lease saved.
+    Salvage(u8),
+    Blacklist {
+        job: u8,
+        slave: u8,
+        listed: bool,
+    },
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub fn step() -> impl Strategy<Value = Step> {
     let slave = 0u8..4;
-    let step = prop_oneof![
+    prop_oneof![
         2 => (1u8..6, 1u8..4, 0u8..3).prop_map(|(frames, chunk, priority)| Step::Submit { frames, chunk, priority }),
         2 => slave.clone().prop_map(Step::Register),
         8 => (slave.clone(), 0u8..3, prop::bool::weighted(0.8))
@@ -56,21 +69,24 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => slave.clone().prop_map(|slave| Step::Fail { slave }),
         1 => slave.clone().prop_map(Step::Forget),
         1 => slave.clone().prop_map(Step::Lose),
-        1 => slave.prop_map(Step::Leave),
-        1 => (0u8..4, 0u8..4).prop_map(|(job, verb)| Step::Change { job, verb }),
+        1 => slave.clone().prop_map(Step::Leave),
+        1 => slave.clone().prop_map(Step::Salvage),
+        1 => (0u8..4, slave, prop::bool::ANY).prop_map(|(job, slave, listed)| Step::Blacklist { job, slave, listed }),
+        1 => Just(Step::Snapshot),
+        1 => Just(Step::Spoil),
+        1 => (0u8..4, 0u8..5).prop_map(|(job, verb)| Step::Change { job, verb }),
         1 => Just(Step::Restart),
-    ];
-    prop::collection::vec(step, 1..50)
+    ]
 }
 
 /// The slaves' side of the story: what each believes it holds.
 #[derive(Default)]
-struct Slaves {
+pub struct Slaves {
     numbers: BTreeMap<u8, SlaveId>,
     hands: BTreeMap<u8, Vec<HeldLease>>,
 }
 
-fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
+pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
     match step {
         Step::Submit { frames, chunk, priority } => {
             let mut spec = spec(&format!("1-{frames}"));
@@ -101,17 +117,20 @@ fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
                 hands.push(HeldLease { lease: grant.lease, job: grant.job, frames: grant.frames.clone() });
             }
             // Both sides agree now: what it holds is leased to it, and nothing else is.
-            let mut ours: Vec<_> = env.farm.leases_of(*number).map(|lease| lease.id).collect();
-            let mut theirs: Vec<_> = hands.iter().map(|lease| lease.lease).collect();
-            ours.sort();
-            theirs.sort();
-            assert_eq!(ours, theirs);
+            let ours: BTreeMap<_, BTreeSet<_>> =
+                env.farm.leases_of(*number).map(|lease| (lease.id, lease.frames.clone())).collect();
+            let theirs = hands.iter().map(|lease| (lease.lease, lease.frames.iter().copied().collect()));
+            assert_eq!(ours, theirs.collect());
         }
         Step::HandIn { slave, heard } => {
             let Some(number) = slaves.numbers.get(&slave) else { return };
             let Some(lease) = slaves.hands.get_mut(&slave).and_then(|hands| hands.first_mut()) else { return };
             let (job, frame) = (lease.job, lease.frames[0]);
-            let before = env.farm.jobs[&job].tasks[&frame].state.clone();
+            let Some(before) = env.farm.jobs.get(&job).map(|job| job.tasks[&frame].state.clone()) else {
+                let command = Command::HandIn { job, frame, result: Box::new(result(*number)) };
+                assert_eq!(env.step(command), Err(Refusal::UnknownJob(job)), "deleted");
+                return forget_first(slaves, slave);
+            };
             let fresh = env.step(Command::HandIn { job, frame, result: Box::new(result(*number)) }).unwrap();
             let was_done = matches!(before, TaskState::Done(_));
             let canceled = env.farm.jobs[&job].state == JobState::Canceled;
@@ -125,8 +144,34 @@ fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             let Some(lease) = slaves.hands.get(&slave).and_then(|hands| hands.first()) else { return };
             let error = TaskError { kind: "render_failed".into(), message: String::new() };
             let (slave_number, lease_id, job, frame) = (*number, lease.lease, lease.job, lease.frames[0]);
-            env.step(Command::Fail { slave: slave_number, lease: lease_id, job, frame, error, log: None }).unwrap();
+            let known = env.farm.jobs.contains_key(&job);
+            let told = env.step(Command::Fail { slave: slave_number, lease: lease_id, job, frame, error, log: None });
+            assert_eq!(told.is_ok(), known);
             forget_first(slaves, slave);
+        }
+        Step::Salvage(slave) => {
+            for lease in slaves.hands.entry(slave).or_default() {
+                lease.frames.drain(..lease.frames.len() - 1);
+            }
+        }
+        Step::Blacklist { job, slave, listed } => {
+            let Some(number) = slaves.numbers.get(&slave) else { return };
+            let job = latest(env, job);
+            if env.step(Command::Blacklist { job, slave: *number, listed }).is_ok() && listed {
+                assert!(env.farm.leases_of(*number).all(|lease| lease.job != job), "its frames go back");
+            }
+        }
+        Step::Snapshot => env.snapshot(),
+        Step::Spoil => {
+            let done =
+                env.farm.jobs.values().flat_map(|job| job.tasks.iter().map(|(frame, task)| (job.id, *frame, task)));
+            let first = done.into_iter().find_map(|(job, frame, task)| match &task.state {
+                TaskState::Done(result) => Some(Command::Spoil { job, frame, film: result.film }),
+                _ => None,
+            });
+            if let Some(command) = first {
+                env.step(command).unwrap();
+            }
         }
         Step::Forget(slave) => {
             slaves.hands.remove(&slave);
@@ -143,11 +188,12 @@ fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             }
         }
         Step::Change { job, verb } => {
-            let job = JobId(u32::from(job));
+            let job = latest(env, job);
             let command = match verb {
                 0 => Command::Pause(job),
                 1 => Command::Resume(job),
                 2 => Command::Cancel(job),
+                3 => Command::Delete(job),
                 _ => Command::Requeue(job),
             };
             let _ = env.step(command);
@@ -160,6 +206,11 @@ fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
     }
 }
 
+fn latest(env: &Env, back: u8) -> JobId {
+    let last = env.farm.jobs.keys().next_back().map_or(0, |job| job.0);
+    JobId(last.saturating_sub(u32::from(back)))
+}
+
 fn forget_first(slaves: &mut Slaves, slave: u8) {
     let Some(hands) = slaves.hands.get_mut(&slave) else { return };
     hands[0].frames.remove(0);
@@ -167,8 +218,9 @@ fn forget_first(slaves: &mut Slaves, slave: u8) {
 }
 
 /// With one good slave and time, whatever happened before, every open job comes to an end.
-fn finish(env: &mut Env) {
+pub fn finish(env: &mut Env) {
     let done_before: Vec<_> = env.farm.jobs.values().map(|job| job.counts.done).collect();
+    assert_eq!(env.replayed(), env.farm);
     for (id, state) in env.farm.jobs.values().map(|job| (job.id, job.state)).collect::<Vec<_>>() {
         if state == JobState::Paused {
             env.step(Command::Resume(id)).unwrap();
@@ -199,7 +251,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_keeps_the_farm_sound(steps in steps()) {
+    fn any_history_keeps_the_farm_sound(steps in prop::collection::vec(step(), 1..50)) {
         let mut env = Env::new();
         let mut slaves = Slaves::default();
         for step in steps {

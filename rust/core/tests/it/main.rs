@@ -4,4 +4,11 @@
 
 mod env;
 mod histories;
+#[allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a long run is steered from outside"
+)]
+mod simulation;
 mod stories;

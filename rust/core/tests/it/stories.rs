@@ -190,3 +190,95 @@ fn nonsense_is_refused() {
     let held = HeldLease { lease: LeaseId(u64::MAX), job, frames: vec![Frame(1), Frame(77)] };
     assert_eq!(env.poll(slave, vec![held.clone()], Want::Nothing).drop, [held], "a lease nobody gave");
 }
+
+#[test]
+fn a_slave_that_keeps_failing_gets_no_more_of_the_job_while_another_can_do_it() {
+    let mut env = Env::new();
+    let mut spec = spec("1-9");
+    spec.chunk = 2;
+    let job = env.submit(spec);
+    let (bad, good) = (env.register("bad"), env.register("good"));
+    for _ in 0..3 {
+        assert!(!env.farm.jobs[&job].blacklist.contains(&bad));
+        let lease = env.lease(bad).unwrap();
+        env.fail(bad, lease.lease, job, lease.frames[0]);
+    }
+    assert!(env.farm.jobs[&job].blacklist.contains(&bad));
+    assert_eq!(env.farm.leases_of(bad).count(), 0, "what it had left goes back");
+    assert_eq!(env.lease(bad), None);
+    while let Some(lease) = env.lease(good) {
+        for frame in lease.frames {
+            env.hand_in(good, job, frame);
+        }
+    }
+    assert_eq!(env.farm.jobs[&job].state, JobState::Finished);
+}
+
+#[test]
+fn the_only_slave_is_never_blacklisted_by_its_failures() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1-2"));
+    let slave = env.register("a");
+    while let Some(lease) = env.lease(slave) {
+        env.fail(slave, lease.lease, job, lease.frames[0]);
+    }
+    let job = &env.farm.jobs[&job];
+    assert!(job.blacklist.is_empty());
+    assert_eq!((job.state, job.counts.failed), (JobState::Failed, 2), "the job is at fault, and ends");
+}
+
+#[test]
+fn a_frame_done_in_between_forgives_a_slave() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1-9"));
+    let (slave, _other) = (env.register("a"), env.register("b"));
+    for round in 0..4 {
+        let lease = env.lease(slave).unwrap();
+        env.fail(slave, lease.lease, job, lease.frames[0]);
+        let lease = env.lease(slave).unwrap();
+        assert!(env.hand_in(slave, job, lease.frames[0]), "round {round}");
+    }
+    assert!(env.farm.jobs[&job].blacklist.is_empty());
+}
+
+#[test]
+fn a_deleted_job_is_gone_and_its_number_is_not_given_again() {
+    let mut env = Env::new();
+    let first = env.submit(spec("1-2"));
+    let slave = env.register("a");
+    let held = env.lease(slave).unwrap();
+    env.step(Command::Delete(first)).unwrap();
+    assert!(env.farm.jobs.is_empty());
+    assert_eq!(env.poll(slave, vec![held.clone()], Want::Nothing).drop, [held], "the slave is told");
+    assert_ne!(env.submit(spec("1")), first);
+}
+
+#[test]
+fn a_rotten_picture_is_rendered_again() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1"));
+    let slave = env.register("a");
+    env.lease(slave).unwrap();
+    env.hand_in(slave, job, Frame(1));
+    let TaskState::Done(result) = env.farm.jobs[&job].tasks[&Frame(1)].state.clone() else { panic!() };
+    let other = netrender_core::digest::Digest([9; 32]);
+    env.step(Command::Spoil { job, frame: Frame(1), film: other }).unwrap();
+    assert_eq!(env.farm.jobs[&job].state, JobState::Finished, "an old complaint changes nothing");
+    env.step(Command::Spoil { job, frame: Frame(1), film: result.film }).unwrap();
+    assert_eq!(env.lease(slave).unwrap().frames, [Frame(1)]);
+}
+
+#[test]
+fn what_a_slave_did_not_save_of_a_lease_goes_back_at_once() {
+    let mut env = Env::new();
+    let mut spec = spec("1-3");
+    spec.chunk = 3;
+    let job = env.submit(spec);
+    let slave = env.register("a");
+    let mut held = env.lease(slave).unwrap();
+    held.frames = vec![Frame(1)];
+    let reply = env.poll(slave, vec![held], Want::Now);
+    assert_eq!(reply.drop, []);
+    assert_eq!(reply.grant.unwrap().frames, [Frame(2), Frame(3)]);
+    assert!(env.hand_in(slave, job, Frame(1)));
+}

@@ -1,0 +1,148 @@
+//! The farm in parts small enough to be written one by one, so that a snapshot costs what changed and not what there is.
+//!
+//! [`Touched`] follows the events; what it names is written over what the last snapshot had, together with
+//! [`Rest`], which is small. [`Restore`] puts the parts together again.
+
+use crate::{
+    event::Event,
+    farm::Farm,
+    ids::{Frame, JobId, SlaveId},
+    job::{Job, JobHead, JobState},
+    lease::Lease,
+    slave::Slave,
+    task::{Task, TaskState},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What differs from the last snapshot. A job named here that is no more was deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Their heads.
+    pub jobs: BTreeSet<JobId>,
+    /// Tasks that are done or failed at least once.
+    pub tasks: BTreeSet<(JobId, Frame)>,
+    /// By number.
+    pub slaves: BTreeSet<SlaveId>,
+}
+
+impl Touched {
+    /// Follows an event that was just applied.
+    pub fn note(&mut self, farm: &Farm, event: &Event) {
+        match event {
+            Event::JobAccepted { job, .. }
+            | Event::JobPaused { job }
+            | Event::JobResumed { job }
+            | Event::JobCanceled { job }
+            | Event::JobPrioritised { job, .. }
+            | Event::JobDeleted { job }
+            | Event::BlacklistChanged { job, .. } => {
+                self.jobs.insert(*job);
+            }
+            Event::JobRequeued { job } => {
+                self.jobs.insert(*job);
+                let tasks = farm.jobs.get(job).into_iter().flat_map(|job| &job.tasks);
+                self.tasks.extend(tasks.filter(|(_, task)| !task.failures.is_empty()).map(|(frame, _)| (*job, *frame)));
+            }
+            Event::TaskDone { job, frame, .. }
+            | Event::TaskFailed { job, frame, .. }
+            | Event::TaskSpoiled { job, frame } => {
+                self.jobs.insert(*job);
+                self.tasks.insert((*job, *frame));
+            }
+            Event::SlaveJoined { slave, .. }
+            | Event::SlaveReturned { slave }
+            | Event::SlaveLost { slave }
+            | Event::SlaveLeft { slave } => {
+                self.slaves.insert(*slave);
+            }
+            // Leases are part of the rest.
+            Event::LeaseGranted { .. } | Event::LeaseEnded { .. } => {}
+        }
+    }
+
+    /// How much there is to write.
+    pub fn len(&self) -> usize {
+        self.jobs.len() + self.tasks.len() + self.slaves.len()
+    }
+
+    /// Whether the last snapshot is up to date but for the leases.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What is written with every snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rest {
+    last_job: u32,
+    last_slave: u32,
+    last_lease: u64,
+    /// Every lease there is: as many as slaves, about.
+    leases: Vec<Lease>,
+}
+
+impl Rest {
+    /// Of this farm as it is.
+    pub fn of(farm: &Farm) -> Self {
+        Self {
+            last_job: farm.last_job,
+            last_slave: farm.last_slave,
+            last_lease: farm.last_lease,
+            leases: farm.leases.values().cloned().collect(),
+        }
+    }
+}
+
+/// A farm being put together: jobs and slaves first, then tasks, then [`Self::finish`].
+#[derive(Debug, Default)]
+pub struct Restore {
+    farm: Farm,
+    states: BTreeMap<JobId, JobState>,
+}
+
+impl Restore {
+    /// A job of which nothing is done so far.
+    pub fn job(&mut self, head: JobHead) {
+        self.states.insert(head.id, head.state);
+        let mut job = Job::new(head.id, head.spec, head.created);
+        (job.blacklist, job.failing) = (head.blacklist, head.failing);
+        self.farm.jobs.insert(job.id, job);
+    }
+
+    /// A slave.
+    pub fn slave(&mut self, slave: Slave) {
+        self.farm.slaves.insert(slave.id, slave);
+    }
+
+    /// A task of a job that is here; a leased one counts as waiting until the leases come.
+    pub fn task(&mut self, job: JobId, frame: Frame, task: Task) {
+        let Some(job) = self.farm.jobs.get_mut(&job) else { return };
+        let Some(slot) = job.tasks.get_mut(&frame) else { return };
+        (slot.failures, slot.strikes) = (task.failures, task.strikes);
+        let state = if let TaskState::Leased { .. } = task.state { TaskState::Waiting } else { task.state };
+        if state != TaskState::Waiting {
+            job.set_task(frame, state);
+        }
+    }
+
+    /// The farm.
+    pub fn finish(self, rest: Rest) -> Farm {
+        let Self { mut farm, states } = self;
+        for lease in rest.leases {
+            if let Some(job) = farm.jobs.get_mut(&lease.job) {
+                for frame in &lease.frames {
+                    job.set_task(*frame, TaskState::Leased { lease: lease.id });
+                }
+            }
+            farm.leases.insert(lease.id, lease);
+        }
+        for (id, state) in states {
+            if let Some(job) = farm.jobs.get_mut(&id) {
+                job.state = state;
+            }
+        }
+        (farm.last_job, farm.last_slave, farm.last_lease) = (rest.last_job, rest.last_slave, rest.last_lease);
+        farm
+    }
+}
