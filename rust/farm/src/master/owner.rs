@@ -17,6 +17,7 @@ use netrender_core::{
     liveness::Liveness,
     retry::RetryPolicy,
     scheduler::{Command, Decision, Reply, decide},
+    snapshot::Touched,
     wire::{FarmView, HeldLease, PollReply, PollRequest, Progress},
 };
 use std::{
@@ -28,6 +29,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// Commands decided in one group at most; bounds how long the first of them waits.
 const GROUP: usize = 256;
+/// Events after which the log becomes a snapshot: some 20 ms of writing, during which nobody is answered.
+const LOGGED: usize = 2048;
 
 type Answer<T> = oneshot::Sender<Result<T, MasterError>>;
 
@@ -60,7 +63,7 @@ impl Owner {
         mut store: Box<dyn Store>,
         slave_timeout: Duration,
     ) -> Result<(Self, std::thread::JoinHandle<()>), StoreError> {
-        let farm = replay(store.as_mut())?;
+        let (farm, touched) = store.load()?;
         if let Err(broken) = farm.check_invariants() {
             tracing::error!("the log replayed to a farm that is not sound: {broken}");
         }
@@ -69,6 +72,9 @@ impl Owner {
         let mut keeper = Keeper {
             store,
             farm,
+            touched,
+            logged: 0,
+            stale: false,
             slave_timeout,
             started: Instant::now(),
             liveness: Liveness::default(),
@@ -78,6 +84,7 @@ impl Owner {
             view: view_sender,
             revision: 0,
         };
+        keeper.snapshot();
         keeper.expect_everybody();
         keeper.publish();
         let thread = std::thread::Builder::new()
@@ -142,12 +149,6 @@ impl Owner {
     }
 }
 
-fn replay(store: &mut dyn Store) -> Result<Farm, StoreError> {
-    let mut farm = Farm::default();
-    store.load(&mut |record| farm.apply(&record))?;
-    Ok(farm)
-}
-
 /// Gives an answer once it is known whether its events are durable.
 type HeldBack = Box<dyn FnOnce(Result<(), &MasterError>) + Send>;
 
@@ -170,6 +171,11 @@ impl Group {
 struct Keeper {
     store: Box<dyn Store>,
     farm: Farm,
+    /// Since the last snapshot, and how many events the log has since then.
+    touched: Touched,
+    logged: usize,
+    /// The farm here is not the one on disk: writing failed, and reading too. Nothing is decided until it can be read.
+    stale: bool,
     slave_timeout: Duration,
     started: Instant,
     liveness: Liveness,
@@ -212,6 +218,9 @@ impl Keeper {
             }
             if changed {
                 self.publish();
+            }
+            if stop || self.logged >= LOGGED {
+                self.snapshot();
             }
             if stop {
                 return;
@@ -297,11 +306,15 @@ impl Keeper {
     }
 
     fn decide(&mut self, command: Command, group: &mut Group) -> Result<Reply, MasterError> {
+        if self.stale && !self.reload() {
+            return Err(MasterError::Disk);
+        }
         let now = wall_clock();
         let Decision { events, reply } = decide(&self.farm, now, RetryPolicy::default(), command)?;
         for event in events {
             let record = Farm::record(now, event);
             self.farm.apply(&record);
+            self.touched.note(&self.farm, &record.event);
             group.records.push(record);
         }
         Ok(reply)
@@ -334,17 +347,37 @@ impl Keeper {
 
     fn commit(&mut self, group: Group) {
         let durable = if group.records.is_empty() { Ok(()) } else { self.store.append(&group.records) };
+        self.logged += group.records.len();
         let outcome = durable.map_err(|error| {
             tracing::error!("the event log can't be written: {error}");
             // What was decided did not happen: back to what the disk says.
-            match replay(self.store.as_mut()) {
-                Ok(farm) => self.farm = farm,
-                Err(again) => tracing::error!("and can't be read: {again}"),
-            }
+            self.reload();
             MasterError::from(error)
         });
         for answer in group.answers {
             answer(outcome.as_ref().copied());
+        }
+    }
+
+    fn reload(&mut self) -> bool {
+        let loaded = self.store.load();
+        self.stale = loaded.is_err();
+        match loaded {
+            Ok((farm, touched)) => (self.farm, self.touched) = (farm, touched),
+            Err(error) => tracing::error!("the farm can't be read: {error}"),
+        }
+        !self.stale
+    }
+
+    /// Bounds the log. What can't be written now stays in it, and is tried again after as many events.
+    fn snapshot(&mut self) {
+        self.logged = 0;
+        if self.stale {
+            return;
+        }
+        match self.store.snapshot(&self.farm, &self.touched) {
+            Ok(()) => self.touched = Touched::default(),
+            Err(error) => tracing::error!("the snapshot can't be written, the log grows: {error}"),
         }
     }
 

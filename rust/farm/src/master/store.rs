@@ -1,15 +1,42 @@
-//! The event log on disk: SQLite in the working folder. Each record is a row of JSON with the version it was written in.
-//! `append` returns once its rows survive power loss.
+//! The farm on disk, in SQLite in the working folder: a log of events since the last snapshot, each a row of JSON with the
+//! version it was written in, and the snapshot, a row for every job, slave and task that is done or failed. `append` and
+//! `snapshot` return once what they wrote survives power loss.
 
-use netrender_core::event::{EVENT_VERSION, Record};
-use rusqlite::{Connection, params};
+use netrender_core::{
+    digest::Digest,
+    event::{EVENT_VERSION, Record},
+    farm::Farm,
+    ids::{Frame, JobId, SlaveId},
+    job::JobHead,
+    slave::Slave,
+    snapshot::{Rest, Restore, Touched},
+    task::{Task, TaskResult, TaskState},
+};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use serde::{Serialize, de::DeserializeOwned};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 
-/// Raised when tables change; older files are migrated, newer ones refused.
-const SCHEMA_VERSION: i64 = 1;
+/// Raised when tables change; older files are migrated (a copy of the old one is kept), newer ones refused.
+/// 2: snapshots beside the log.
+const SCHEMA_VERSION: i64 = 2;
+
+/// A task's row has about 130 bytes: three digests and a few numbers. Failures are rare, and JSON.
+const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS event (seq INTEGER PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS farm (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS job (id INTEGER PRIMARY KEY, head TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS slave (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS task (job INTEGER NOT NULL, frame INTEGER NOT NULL, state INTEGER NOT NULL,
+        slave INTEGER, film BLOB, film_bytes INTEGER, preview BLOB, log BLOB, seconds REAL,
+        strikes INTEGER NOT NULL, failures TEXT, PRIMARY KEY (job, frame)) WITHOUT ROWID;";
+
+/// States as rows have them.
+const WAITING: u8 = 0;
+const DONE: u8 = 1;
+const FAILED: u8 = 2;
 
 /// Why the log can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +58,12 @@ pub enum StoreError {
         found: i64,
     },
     /// A row that is not what we wrote.
-    #[error("{}: event {row} can't be read ({why}): restore the folder from a backup, or start on an empty one", path.display())]
+    #[error("{}: {what} can't be read ({why}): restore the folder from a backup, or start on an empty one", path.display())]
     Unreadable {
         /// The database.
         path: PathBuf,
         /// Which row.
-        row: i64,
+        what: String,
         /// Why.
         why: String,
     },
@@ -50,12 +77,14 @@ impl StoreError {
     }
 }
 
-/// Where records are kept. The seam behind which another database can stand.
+/// Where the farm is kept. The seam behind which another database can stand.
 pub trait Store: Send {
     /// Makes the records durable, all or none.
     fn append(&mut self, records: &[Record]) -> Result<(), StoreError>;
-    /// Every record in order.
-    fn load(&mut self, each: &mut dyn FnMut(Record)) -> Result<(), StoreError>;
+    /// Makes what was touched part of the snapshot and empties the log, all or none.
+    fn snapshot(&mut self, farm: &Farm, touched: &Touched) -> Result<(), StoreError>;
+    /// The farm as it was left, and what the log touches in it.
+    fn load(&mut self) -> Result<(Farm, Touched), StoreError>;
 }
 
 /// [`Store`] in one SQLite file.
@@ -76,64 +105,347 @@ impl SqliteStore {
         if found > SCHEMA_VERSION {
             return Err(StoreError::Newer { path: path.to_owned(), found });
         }
-        db.execute_batch(&format!(
-            "BEGIN;
-             CREATE TABLE IF NOT EXISTS event (seq INTEGER PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL);
-             CREATE TABLE IF NOT EXISTS farm (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-             PRAGMA user_version = {SCHEMA_VERSION};
-             COMMIT;"
-        ))
-        .map_err(failed)?;
+        if (1..SCHEMA_VERSION).contains(&found) {
+            let copy = path.with_extension(format!("format{found}.db"));
+            tracing::warn!(copy = %copy.display(), "the farm was kept by an older netrender: it is brought up to date, and a copy kept");
+            let _ = std::fs::remove_file(&copy);
+            db.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(failed)?;
+        }
+        db.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"))
+            .map_err(failed)?;
         Ok(Self { path: path.to_owned(), db })
     }
 
     /// The farm's random id, made at the first call.
     pub fn farm_id(&mut self) -> Result<String, StoreError> {
-        let failed = |source| StoreError::Sqlite { path: self.path.clone(), source };
         let fresh = crate::random_hex();
         self.db
             .execute("INSERT OR IGNORE INTO farm (name, value) VALUES ('id', ?1)", [fresh])
             .and_then(|_| self.db.query_row("SELECT value FROM farm WHERE name = 'id'", [], |row| row.get(0)))
-            .map_err(failed)
+            .map_err(|source| self.sqlite(source))
+    }
+
+    fn sqlite(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::Sqlite { path: self.path.clone(), source }
+    }
+
+    fn parse<T: DeserializeOwned>(&self, what: impl FnOnce() -> String, text: &str) -> Result<T, StoreError> {
+        serde_json::from_str(text).map_err(|error| StoreError::Unreadable {
+            path: self.path.clone(),
+            what: what(),
+            why: error.to_string(),
+        })
+    }
+
+    /// Calls `each` for every row.
+    fn rows(
+        &self,
+        select: &str,
+        mut each: impl FnMut(&Row<'_>) -> rusqlite::Result<Result<(), StoreError>>,
+    ) -> Result<(), StoreError> {
+        let mut select = self.db.prepare(select).map_err(|source| self.sqlite(source))?;
+        let mut rows = select.query([]).map_err(|source| self.sqlite(source))?;
+        while let Some(row) = rows.next().map_err(|source| self.sqlite(source))? {
+            each(row).map_err(|source| self.sqlite(source))??;
+        }
+        Ok(())
+    }
+
+    fn load_snapshot(&self) -> Result<Farm, StoreError> {
+        let mut restore = Restore::default();
+        self.rows("SELECT id, head FROM job", |row| {
+            let (id, head): (u32, String) = (row.get(0)?, row.get(1)?);
+            Ok(self.parse(|| format!("job {id}"), &head).map(|head: JobHead| restore.job(head)))
+        })?;
+        self.rows("SELECT id, body FROM slave", |row| {
+            let (id, body): (u32, String) = (row.get(0)?, row.get(1)?);
+            Ok(self.parse(|| format!("slave {id}"), &body).map(|slave: Slave| restore.slave(slave)))
+        })?;
+        let select =
+            "SELECT job, frame, state, slave, film, film_bytes, preview, log, seconds, strikes, failures FROM task";
+        self.rows(select, |row| {
+            let (job, frame) = (JobId(row.get(0)?), Frame(row.get(1)?));
+            let state = match row.get(2)? {
+                DONE => TaskState::Done(Box::new(read_result(row)?)),
+                FAILED => TaskState::Failed,
+                _ => TaskState::Waiting,
+            };
+            let failures = match row.get::<_, Option<String>>(10)? {
+                None => Vec::new(),
+                Some(text) => match self.parse(|| format!("frame {frame} of job {job}"), &text) {
+                    Ok(failures) => failures,
+                    Err(error) => return Ok(Err(error)),
+                },
+            };
+            restore.task(job, frame, Task { state, failures, strikes: row.get(9)? });
+            Ok(Ok(()))
+        })?;
+        let rest: Option<String> = self
+            .db
+            .query_row("SELECT value FROM farm WHERE name = 'rest'", [], |row| row.get(0))
+            .optional()
+            .map_err(|source| self.sqlite(source))?;
+        let rest = rest.map(|text| self.parse(|| "the list of leases".into(), &text)).transpose()?;
+        Ok(restore.finish(rest.unwrap_or_default()))
     }
 }
 
 impl Store for SqliteStore {
     fn append(&mut self, records: &[Record]) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        let failed = |source| StoreError::Sqlite { path: path.clone(), source };
-        let transaction = self.db.transaction().map_err(failed)?;
-        {
-            let mut insert =
-                transaction.prepare_cached("INSERT INTO event (version, body) VALUES (?1, ?2)").map_err(failed)?;
-            for record in records {
-                let body = serde_json::to_string(record).map_err(|error| StoreError::Unreadable {
-                    path: path.clone(),
-                    row: 0,
-                    why: error.to_string(),
-                })?;
-                insert.execute(params![EVENT_VERSION, body]).map_err(failed)?;
+        let append = |transaction: Transaction<'_>| {
+            {
+                let mut insert = transaction.prepare_cached("INSERT INTO event (version, body) VALUES (?1, ?2)")?;
+                for record in records {
+                    insert.execute(params![EVENT_VERSION, json(record)?])?;
+                }
             }
-        }
-        transaction.commit().map_err(failed)
+            transaction.commit()
+        };
+        let done = self.db.transaction().and_then(append);
+        done.map_err(|source| self.sqlite(source))
     }
 
-    fn load(&mut self, each: &mut dyn FnMut(Record)) -> Result<(), StoreError> {
-        let failed = |source| StoreError::Sqlite { path: self.path.clone(), source };
-        let mut select = self.db.prepare("SELECT seq, version, body FROM event ORDER BY seq").map_err(failed)?;
-        let mut rows = select.query([]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            let (seq, version, body): (i64, u32, String) =
-                row.get(0).and_then(|seq| Ok((seq, row.get(1)?, row.get(2)?))).map_err(failed)?;
-            if version > EVENT_VERSION {
-                return Err(StoreError::Newer { path: self.path.clone(), found: i64::from(version) });
+    fn snapshot(&mut self, farm: &Farm, touched: &Touched) -> Result<(), StoreError> {
+        let write = |transaction: Transaction<'_>| {
+            write_jobs(&transaction, farm, touched)?;
+            write_tasks(&transaction, farm, touched)?;
+            for slave in touched.slaves.iter().filter_map(|id| farm.slaves.get(id)) {
+                transaction
+                    .execute("INSERT OR REPLACE INTO slave VALUES (?1, ?2)", params![slave.id.0, json(slave)?])?;
             }
-            each(serde_json::from_str(&body).map_err(|error| StoreError::Unreadable {
-                path: self.path.clone(),
-                row: seq,
-                why: error.to_string(),
-            })?);
+            transaction.execute("INSERT OR REPLACE INTO farm VALUES ('rest', ?1)", [json(&Rest::of(farm))?])?;
+            transaction.execute("DELETE FROM event", [])?;
+            transaction.commit()
+        };
+        let done = self.db.transaction().and_then(write);
+        done.map_err(|source| self.sqlite(source))
+    }
+
+    fn load(&mut self) -> Result<(Farm, Touched), StoreError> {
+        let mut farm = self.load_snapshot()?;
+        let mut touched = Touched::default();
+        self.rows("SELECT seq, version, body FROM event ORDER BY seq", |row| {
+            let (seq, version, body): (i64, u32, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            if version > EVENT_VERSION {
+                return Ok(Err(StoreError::Newer { path: self.path.clone(), found: i64::from(version) }));
+            }
+            Ok(self.parse(|| format!("event {seq}"), &body).map(|record: Record| {
+                farm.apply(&record);
+                touched.note(&farm, &record.event);
+            }))
+        })?;
+        Ok((farm, touched))
+    }
+}
+
+fn write_jobs(transaction: &Transaction<'_>, farm: &Farm, touched: &Touched) -> rusqlite::Result<()> {
+    for id in &touched.jobs {
+        if let Some(job) = farm.jobs.get(id) {
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO job VALUES (?1, ?2)")?
+                .execute(params![id.0, json(&job.head())?])?;
+        } else {
+            transaction.execute("DELETE FROM job WHERE id = ?1", [id.0])?;
+            transaction.execute("DELETE FROM task WHERE job = ?1", [id.0])?;
         }
-        Ok(())
+    }
+    Ok(())
+}
+
+fn write_tasks(transaction: &Transaction<'_>, farm: &Farm, touched: &Touched) -> rusqlite::Result<()> {
+    let mut insert = transaction
+        .prepare_cached("INSERT OR REPLACE INTO task VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?;
+    for (id, frame) in &touched.tasks {
+        let Some(task) = farm.jobs.get(id).and_then(|job| job.tasks.get(frame)) else { continue };
+        let (state, result) = match &task.state {
+            TaskState::Done(result) => (DONE, Some(result)),
+            TaskState::Failed => (FAILED, None),
+            TaskState::Waiting | TaskState::Leased { .. } => (WAITING, None),
+        };
+        let failures = if task.failures.is_empty() { None } else { Some(json(&task.failures)?) };
+        insert.execute(params![
+            id.0,
+            frame.0,
+            state,
+            result.map(|result| result.slave.0),
+            result.map(|result| result.film.0),
+            result.map(|result| result.film_bytes.cast_signed()),
+            result.and_then(|result| result.preview).map(|digest| digest.0),
+            result.and_then(|result| result.log).map(|digest| digest.0),
+            result.map(|result| result.seconds),
+            task.strikes,
+            failures,
+        ])?;
+    }
+    Ok(())
+}
+
+fn read_result(row: &Row<'_>) -> rusqlite::Result<TaskResult> {
+    let digest = |at| row.get::<_, Option<[u8; 32]>>(at).map(|digest| digest.map(Digest));
+    Ok(TaskResult {
+        slave: SlaveId(row.get(3)?),
+        film: Digest(row.get(4)?),
+        film_bytes: row.get::<_, i64>(5)?.cast_unsigned(),
+        preview: digest(6)?,
+        log: digest(7)?,
+        seconds: row.get(8)?,
+    })
+}
+
+fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netrender_core::{
+        balance::Want,
+        ids::{LeaseId, Timestamp},
+        job::JobSpec,
+        retry::RetryPolicy,
+        scheduler::{Command, decide},
+        slave::SlaveInfo,
+        task::TaskError,
+    };
+    use serde_json::json;
+
+    fn spec(frames: &str) -> Box<JobSpec> {
+        let spec = json!({
+            "name": "n", "frames": frames, "engine": "CYCLES", "blender": [3, 4], "width": 1, "height": 1,
+            "manifest": "0".repeat(64),
+        });
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn info() -> Box<SlaveInfo> {
+        let info = json!({
+            "host": "h", "os": "linux", "blender": [3, 4, 1], "engines": ["CYCLES"], "threads": 1, "memory_bytes": 1,
+        });
+        serde_json::from_value(info).unwrap()
+    }
+
+    /// A history with every kind of event, as groups that were answered together.
+    fn history() -> Vec<Vec<Record>> {
+        let slave = SlaveId(1);
+        let register = || Command::Register { key: "key".into(), name: "anna".into(), info: info() };
+        let poll = || Command::Poll { slave, held: vec![], want: Want::Now };
+        let hand_in = |frame: i32, preview| Command::HandIn {
+            job: JobId(1),
+            frame: Frame(frame),
+            result: Box::new(TaskResult {
+                slave,
+                film: Digest([7; 32]),
+                film_bytes: u64::MAX,
+                preview,
+                log: preview,
+                seconds: 0.25,
+            }),
+        };
+        let fail = |lease: u64, frame: i32| Command::Fail {
+            slave,
+            lease: LeaseId(lease),
+            job: JobId(1),
+            frame: Frame(frame),
+            error: TaskError { kind: "worker_crashed".into(), message: "it's \"gone\"".into() },
+            log: Some(Digest([8; 32])),
+        };
+        let mut farm = Farm::default();
+        let commands = [
+            Command::Submit(spec("-2-3")),
+            register(),
+            poll(),
+            fail(1, -2),
+            poll(),
+            fail(2, -2),
+            poll(),
+            fail(3, -2),
+            hand_in(3, Some(Digest([9; 32]))),
+            Command::Requeue(JobId(1)),
+            hand_in(-2, None),
+            Command::Submit(spec("1")),
+            poll(),
+            Command::Pause(JobId(1)),
+            Command::Resume(JobId(1)),
+            Command::Prioritise(JobId(1), 99),
+            Command::Blacklist { job: JobId(2), slave, listed: true },
+            Command::Blacklist { job: JobId(2), slave, listed: false },
+            Command::Spoil { job: JobId(1), frame: Frame(3), film: Digest([7; 32]) },
+            poll(),
+            Command::Lose(slave),
+            register(),
+            Command::Cancel(JobId(2)),
+            Command::Delete(JobId(2)),
+            Command::Leave(slave),
+        ];
+        let mut history = Vec::new();
+        for (at, command) in commands.into_iter().enumerate() {
+            let now = Timestamp(at as u64);
+            let events = decide(&farm, now, RetryPolicy::default(), command).unwrap().events;
+            let records: Vec<Record> = events.into_iter().map(|event| Farm::record(now, event)).collect();
+            records.iter().for_each(|record| farm.apply(record));
+            history.push(records);
+        }
+        history
+    }
+
+    #[test]
+    fn whenever_snapshots_are_made_the_same_farm_comes_back() {
+        let history = history();
+        for every in 1..=history.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("farm.db");
+            let (mut farm, mut touched) = SqliteStore::open(&path).unwrap().load().unwrap();
+            for (at, records) in history.iter().enumerate() {
+                let mut store = SqliteStore::open(&path).unwrap();
+                store.append(records).unwrap();
+                for record in records {
+                    farm.apply(record);
+                    touched.note(&farm, &record.event);
+                }
+                if at % every == every - 1 {
+                    store.snapshot(&farm, &touched).unwrap();
+                    touched = Touched::default();
+                }
+                let (again, left) = SqliteStore::open(&path).unwrap().load().unwrap();
+                assert_eq!(again, farm, "a snapshot every {every}, after step {at}");
+                assert_eq!(left, touched);
+            }
+        }
+    }
+
+    #[test]
+    fn an_older_file_is_brought_up_to_date_and_a_copy_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("farm.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(
+            "CREATE TABLE event (seq INTEGER PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL);
+             CREATE TABLE farm (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+        let event = r#"{"at":5,"event":{"type":"job_accepted","job":4,"spec":{"name":"n","frames":"1-2","engine":"CYCLES",
+            "blender":[3,4],"width":1,"height":1,"manifest":"0000000000000000000000000000000000000000000000000000000000000000"}}}"#;
+        old.execute("INSERT INTO event (version, body) VALUES (1, ?1)", [event]).unwrap();
+        drop(old);
+        let (farm, _) = SqliteStore::open(&path).unwrap().load().unwrap();
+        assert_eq!(farm.jobs[&JobId(4)].counts.waiting, 2);
+        let copy = Connection::open(dir.path().join("farm.format1.db")).unwrap();
+        let kept: i64 = copy.query_row("SELECT count(*) FROM event", [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, 1);
+    }
+
+    #[test]
+    fn a_newer_file_or_event_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("farm.db");
+        let mut store = SqliteStore::open(&path).unwrap();
+        store.db.execute("INSERT INTO event (version, body) VALUES (?1, '{}')", [EVENT_VERSION + 1]).unwrap();
+        let refused = store.load().unwrap_err().to_string();
+        assert!(refused.contains("newer netrender"), "{refused}");
+        store.db.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
+        let Err(refused) = SqliteStore::open(&path) else { panic!("it was opened") };
+        assert!(refused.to_string().contains("newer netrender"), "{refused}");
     }
 }
