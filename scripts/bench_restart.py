@@ -118,9 +118,8 @@ def main(program, frames, starts):
         median = statistics.median(run.seconds for run in runs)
         peak = max(getattr(run, "peak_mb", 0) for run in runs)
         print(f"{frames} frames in {jobs} jobs")
-        print(
-            f"start to first answer: {median:.2f} s (median of {starts}); with the whole log to read: {first.seconds:.2f} s"
-        )
+        print(f"start to first answer: {median:.2f} s (median of {starts})")
+        print(f"with the whole log still to be read: {first.seconds:.2f} s")
         print(f"memory: {peak:.0f} MB at most")
         print(f"on disk: {bytes_per_frame:.0f} bytes a frame after the snapshot")
 

@@ -60,8 +60,13 @@ pub enum Event {
         /// 0 to 100.
         priority: u8,
     },
-    /// It is no more; its leases are revoked by events of their own before this one.
+    /// It is to be removed with all its files; its leases are revoked by events of their own before this one.
     JobDeleted {
+        /// Which.
+        job: JobId,
+    },
+    /// Its files are removed, and now itself.
+    JobForgotten {
         /// Which.
         job: JobId,
     },

@@ -39,7 +39,8 @@ impl Farm {
             Event::JobResumed { job } => self.set_job_state(*job, JobState::Active),
             Event::JobCanceled { job } => self.set_job_state(*job, JobState::Canceled),
             Event::JobRequeued { job } => self.requeue(*job),
-            Event::JobDeleted { job } => {
+            Event::JobDeleted { job } => self.set_job_state(*job, JobState::Deleted),
+            Event::JobForgotten { job } => {
                 self.jobs.remove(job);
             }
             Event::BlacklistChanged { job, slave, listed } => {

@@ -39,7 +39,7 @@ impl Farm {
                 JobState::Finished => settled && counts.failed == 0,
                 JobState::Failed => settled && counts.failed > 0,
                 JobState::Active | JobState::Paused => !settled,
-                JobState::Canceled => counts.leased == 0,
+                JobState::Canceled | JobState::Deleted => counts.leased == 0,
             };
             if !right {
                 return fail(format!("{:?} with {counts:?}", job.state));

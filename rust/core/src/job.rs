@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 ///     │         cancel │  │ └──────────────────▶ Failed ───────┘
 ///     └───▶ Canceled ◀─┘  │                        │   late result
 ///               └─────────┴──────── requeue ───────┘
+///
+///   any ──delete──▶ Deleted
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,6 +35,8 @@ pub enum JobState {
     Failed,
     /// Somebody stopped it; what is done stays.
     Canceled,
+    /// Its files are being removed. To everybody but the master's own clean-up it is no more.
+    Deleted,
 }
 
 /// How frames may be shared out among slaves.
@@ -82,6 +86,9 @@ pub struct JobSpec {
     pub scripts: bool,
     /// The blob that holds the [`crate::manifest::Manifest`] as JSON.
     pub manifest: Digest,
+    /// Random, made by the client: a submission that is repeated because its answer was lost is one job. Empty: none.
+    #[serde(default)]
+    pub key: String,
 }
 
 impl JobSpec {
@@ -187,6 +194,7 @@ impl Job {
             JobState::Finished => "Finished",
             JobState::Failed => "Failed",
             JobState::Canceled => "Canceled",
+            JobState::Deleted => "Deleted",
         }
     }
 
@@ -219,7 +227,7 @@ impl Job {
         task.state = state;
         let settled = self.counts.done + self.counts.failed == self.counts.total();
         self.state = match self.state {
-            JobState::Canceled => JobState::Canceled,
+            JobState::Canceled | JobState::Deleted => self.state,
             _ if settled && self.counts.failed == 0 => JobState::Finished,
             _ if settled => JobState::Failed,
             JobState::Paused => JobState::Paused,

@@ -31,8 +31,10 @@ pub enum Command {
     Requeue(JobId),
     /// Move it in the queue.
     Prioritise(JobId, u8),
-    /// Remove it with all its pictures.
+    /// Remove it with all its files.
     Delete(JobId),
+    /// Its files are removed.
+    Forget(JobId),
     /// Keep a slave from a job, or let it have it again.
     Blacklist {
         /// Which job.
@@ -159,7 +161,7 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
                     Decision::new(events, Reply::Ok)
                 }
                 JobState::Canceled => Decision::new(vec![], Reply::Ok),
-                JobState::Finished | JobState::Failed => Err(wrong_state(job, "canceled")),
+                JobState::Finished | JobState::Failed | JobState::Deleted => Err(wrong_state(job, "canceled")),
             }
         }
         Command::Requeue(id) => {
@@ -178,6 +180,10 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             let mut events = end_all(farm.leases.values().filter(|l| l.job == id), LeaseEnd::Revoked);
             events.push(Event::JobDeleted { job: id });
             Decision::new(events, Reply::Ok)
+        }
+        Command::Forget(id) => {
+            let deleted = farm.jobs.get(&id).is_some_and(|job| job.state == JobState::Deleted);
+            Decision::new(if deleted { vec![Event::JobForgotten { job: id }] } else { vec![] }, Reply::Ok)
         }
         Command::Blacklist { job: id, slave, listed } => {
             let known = job(farm, id)?.blacklist.contains(&slave);
@@ -251,6 +257,13 @@ fn submit(farm: &Farm, spec: Box<JobSpec>) -> Result<Decision, Refusal> {
     }
     if spec.engine.is_empty() || spec.engine == "NET_RENDER" {
         return bad("name the engine the slaves shall render with; NET_RENDER only hands work out");
+    }
+    if too_long(&spec.key) {
+        return bad("a submission's key has at most 200 characters");
+    }
+    let known = farm.jobs.values().find(|job| !spec.key.is_empty() && job.spec.key == spec.key);
+    if let Some(job) = known {
+        return Decision::new(vec![], Reply::Accepted(job.id));
     }
     let job = JobId(farm.last_job + 1);
     Decision::new(vec![Event::JobAccepted { job, spec }], Reply::Accepted(job))
@@ -348,7 +361,7 @@ fn end_all<'a>(leases: impl Iterator<Item = &'a Lease>, end: LeaseEnd) -> Vec<Ev
 }
 
 fn job(farm: &Farm, id: JobId) -> Result<&Job, Refusal> {
-    farm.jobs.get(&id).ok_or(Refusal::UnknownJob(id))
+    farm.jobs.get(&id).filter(|job| job.state != JobState::Deleted).ok_or(Refusal::UnknownJob(id))
 }
 
 fn check_priority(priority: u8) -> Result<(), Refusal> {

@@ -15,7 +15,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What differs from the last snapshot. A job named here that is no more was deleted.
+/// What differs from the last snapshot. A job named here that is no more was forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
     /// Their heads.
@@ -36,6 +36,7 @@ impl Touched {
             | Event::JobCanceled { job }
             | Event::JobPrioritised { job, .. }
             | Event::JobDeleted { job }
+            | Event::JobForgotten { job }
             | Event::BlacklistChanged { job, .. } => {
                 self.jobs.insert(*job);
             }

@@ -170,6 +170,17 @@ impl Api {
         self.send(self.request(Method::POST, &format!("api/v1/jobs/{job}/{verb}"))).await.map(drop)
     }
 
+    /// Removes a job with all its files.
+    pub async fn delete_job(&self, job: JobId) -> Result<(), ApiError> {
+        self.send(self.request(Method::DELETE, &format!("api/v1/jobs/{job}"))).await.map(drop)
+    }
+
+    /// Keeps a slave from a job (`listed`), or lets it have it again.
+    pub async fn blacklist(&self, job: JobId, slave: SlaveId, listed: bool) -> Result<(), ApiError> {
+        let method = if listed { Method::PUT } else { Method::DELETE };
+        self.send(self.request(method, &format!("api/v1/jobs/{job}/blacklist/{slave}"))).await.map(drop)
+    }
+
     /// A slave says what it is.
     pub async fn register(&self, request: &RegisterRequest) -> Result<RegisterReply, ApiError> {
         self.post("api/v1/slaves", request).await

@@ -10,6 +10,8 @@ use std::{
 
 /// Where unfinished blobs live. On the same file system as the finished ones, so that a rename is atomic.
 const INCOMING: &str = "incoming";
+/// Where damaged blobs are put, for people to look at.
+const QUARANTINE: &str = "quarantine";
 
 /// A folder of blobs.
 #[derive(Clone, Debug)]
@@ -74,6 +76,41 @@ impl BlobStore {
         fs::metadata(self.path(digest)).ok().filter(|meta| meta.is_file()).map(|meta| meta.len())
     }
 
+    /// Takes a damaged blob out of the way: from now on it is not here.
+    pub fn quarantine(&self, digest: &Digest) -> Result<(), BlobError> {
+        let dir = self.dir.join(QUARANTINE);
+        let path = self.path(digest);
+        let moved = fs::create_dir_all(&dir).and_then(|()| fs::rename(&path, dir.join(digest.to_string())));
+        match moved {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            moved => moved.map_err(|source| BlobError::Io { path, source }),
+        }
+    }
+
+    /// Removes a blob; one that is not here is no error.
+    pub fn remove(&self, digest: &Digest) -> Result<(), BlobError> {
+        let path = self.path(digest);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(BlobError::Io { path, source }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Every blob that is here.
+    pub fn all(&self) -> io::Result<Vec<Digest>> {
+        let mut all = Vec::new();
+        for folder in fs::read_dir(&self.dir)? {
+            let folder = folder?;
+            if folder.file_name().len() != 2 {
+                continue;
+            }
+            for entry in fs::read_dir(folder.path())? {
+                all.extend(entry?.file_name().to_str().and_then(|name| name.parse::<Digest>().ok()));
+            }
+        }
+        Ok(all)
+    }
+
     /// Begins taking a blob.
     pub fn incoming(&self) -> Result<Incoming, BlobError> {
         let dir = self.dir.join(INCOMING);
@@ -123,7 +160,11 @@ impl Incoming {
         let path = self.store.path(&found);
         let failed = |source| BlobError::Io { path: path.clone(), source };
         let folder = path.parent().unwrap_or(&self.store.dir);
-        fs::create_dir_all(folder).map_err(failed)?;
+        match fs::create_dir(folder) {
+            Ok(()) => sync_dir(&self.store.dir).map_err(failed)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(error)),
+        }
         self.file.as_file().sync_all().map_err(failed)?;
         self.file.persist(&path).map_err(|error| failed(error.error))?;
         sync_dir(folder).map_err(failed)?;

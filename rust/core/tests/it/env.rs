@@ -160,6 +160,7 @@ pub fn spec(frames: &str) -> JobSpec {
         split: Split::Off,
         scripts: false,
         manifest: Digest([0; 32]),
+        key: String::new(),
     }
 }
 

@@ -74,7 +74,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => (0u8..4, slave, prop::bool::ANY).prop_map(|(job, slave, listed)| Step::Blacklist { job, slave, listed }),
         1 => Just(Step::Snapshot),
         1 => Just(Step::Spoil),
-        1 => (0u8..4, 0u8..5).prop_map(|(job, verb)| Step::Change { job, verb }),
+        1 => (0u8..4, 0u8..6).prop_map(|(job, verb)| Step::Change { job, verb }),
         1 => Just(Step::Restart),
     ]
 }
@@ -126,7 +126,8 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             let Some(number) = slaves.numbers.get(&slave) else { return };
             let Some(lease) = slaves.hands.get_mut(&slave).and_then(|hands| hands.first_mut()) else { return };
             let (job, frame) = (lease.job, lease.frames[0]);
-            let Some(before) = env.farm.jobs.get(&job).map(|job| job.tasks[&frame].state.clone()) else {
+            let open = env.farm.jobs.get(&job).filter(|job| job.state != JobState::Deleted);
+            let Some(before) = open.map(|job| job.tasks[&frame].state.clone()) else {
                 let command = Command::HandIn { job, frame, result: Box::new(result(*number)) };
                 assert_eq!(env.step(command), Err(Refusal::UnknownJob(job)), "deleted");
                 return forget_first(slaves, slave);
@@ -144,7 +145,7 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             let Some(lease) = slaves.hands.get(&slave).and_then(|hands| hands.first()) else { return };
             let error = TaskError { kind: "render_failed".into(), message: String::new() };
             let (slave_number, lease_id, job, frame) = (*number, lease.lease, lease.job, lease.frames[0]);
-            let known = env.farm.jobs.contains_key(&job);
+            let known = env.farm.jobs.get(&job).is_some_and(|job| job.state != JobState::Deleted);
             let told = env.step(Command::Fail { slave: slave_number, lease: lease_id, job, frame, error, log: None });
             assert_eq!(told.is_ok(), known);
             forget_first(slaves, slave);
@@ -163,8 +164,8 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
         }
         Step::Snapshot => env.snapshot(),
         Step::Spoil => {
-            let done =
-                env.farm.jobs.values().flat_map(|job| job.tasks.iter().map(|(frame, task)| (job.id, *frame, task)));
+            let open = env.farm.jobs.values().filter(|job| job.state != JobState::Deleted);
+            let done = open.flat_map(|job| job.tasks.iter().map(|(frame, task)| (job.id, *frame, task)));
             let first = done.into_iter().find_map(|(job, frame, task)| match &task.state {
                 TaskState::Done(result) => Some(Command::Spoil { job, frame, film: result.film }),
                 _ => None,
@@ -194,6 +195,7 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
                 1 => Command::Resume(job),
                 2 => Command::Cancel(job),
                 3 => Command::Delete(job),
+                4 => Command::Forget(job),
                 _ => Command::Requeue(job),
             };
             let _ = env.step(command);

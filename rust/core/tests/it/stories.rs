@@ -248,9 +248,24 @@ fn a_deleted_job_is_gone_and_its_number_is_not_given_again() {
     let slave = env.register("a");
     let held = env.lease(slave).unwrap();
     env.step(Command::Delete(first)).unwrap();
-    assert!(env.farm.jobs.is_empty());
+    assert_eq!(env.step(Command::Pause(first)), Err(Refusal::UnknownJob(first)));
     assert_eq!(env.poll(slave, vec![held.clone()], Want::Nothing).drop, [held], "the slave is told");
+    env.step(Command::Forget(first)).unwrap();
+    assert!(env.farm.jobs.is_empty());
     assert_ne!(env.submit(spec("1")), first);
+}
+
+#[test]
+fn a_submission_repeated_because_its_answer_was_lost_is_one_job() {
+    let mut env = Env::new();
+    let mut first = spec("1-2");
+    first.key = "abc".into();
+    let mut second = first.clone();
+    second.key = "def".into();
+    let job = env.submit(first.clone());
+    assert_eq!(env.submit(first), job);
+    assert_ne!(env.submit(second), job);
+    assert_ne!(env.submit(spec("1-2")), env.submit(spec("1-2")), "without a key there is nothing to know it by");
 }
 
 #[test]

@@ -45,6 +45,24 @@ pub enum Verb {
     Cancel { id: u32 },
     /// Try a job's failed frames again
     Requeue { id: u32 },
+    /// Remove a job with all its frames and files
+    Delete { id: u32 },
+    /// Keep a slave from a job
+    Blacklist {
+        /// The job's number
+        id: u32,
+        /// The slave's number
+        slave: u32,
+        /// Let it have the job again
+        #[arg(long)]
+        lift: bool,
+    },
+    /// Check the working folder of a master that is not running: reads every file, changes nothing
+    Check {
+        /// The working folder [default: netrender/master in the user's data folder]
+        #[arg(long, env = "NETRENDER_DATA", value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
     /// List the masters on this network
     Discover {
         /// How long to listen

@@ -9,7 +9,10 @@ use crate::{
     client::{FetchWhat, Transfer, connect, fetch},
     discovery,
 };
-use netrender_core::{frames::FrameList, ids::JobId};
+use netrender_core::{
+    frames::FrameList,
+    ids::{JobId, SlaveId},
+};
 use std::time::Duration;
 
 pub async fn jobs(address: &str, json: bool) -> Result<(), Stop> {
@@ -107,6 +110,26 @@ pub async fn change(address: &str, id: u32, verb: &str, json: bool) -> Result<()
         return print_json(&job);
     }
     say!("Job {} is {}", job.id, job.status);
+    Ok(())
+}
+
+pub async fn delete(address: &str, id: u32, json: bool) -> Result<(), Stop> {
+    connect(address).await?.delete_job(JobId(id)).await?;
+    if json {
+        return print_json(&serde_json::json!({ "deleted": id }));
+    }
+    say!("Job {id} is deleted");
+    Ok(())
+}
+
+pub async fn blacklist(address: &str, id: u32, slave: u32, listed: bool, json: bool) -> Result<(), Stop> {
+    let api = connect(address).await?;
+    api.blacklist(JobId(id), SlaveId(slave), listed).await?;
+    let job = api.job(JobId(id)).await?.job;
+    if json {
+        return print_json(&job);
+    }
+    say!("Slave {slave} {} job {id}", if listed { "gets no more of" } else { "may render" });
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use super::{
     Stop,
     arguments::{Device, MasterArguments, SlaveArguments},
+    report::print_json,
 };
 use crate::{
     blender::Blender,
@@ -59,6 +60,32 @@ pub async fn slave(arguments: SlaveArguments, master: String) -> Result<(), Stop
     say!("stopping");
     slave.stop().await;
     Ok(())
+}
+
+/// Exit code 1 when something is wrong.
+pub async fn check(data: Option<PathBuf>, json: bool) -> Result<(), Stop> {
+    let data = data.map_or_else(|| home("master"), Ok)?;
+    let looking = tokio::task::spawn_blocking(move || crate::master::check(&data));
+    let found = looking.await.map_err(|error| Stop::Failed(error.to_string()))?;
+    let found = found.map_err(|error| Stop::Failed(error.to_string()))?;
+    if json {
+        print_json(&found)?;
+    } else {
+        say!(
+            "{} jobs, {} frames done; {} files and {} pieces are right",
+            found.jobs,
+            found.frames_done,
+            found.files_right,
+            found.pieces_right
+        );
+        if found.unneeded_files > 0 {
+            say!("{} files with {} bytes are needed by no job", found.unneeded_files, found.unneeded_bytes);
+        }
+        for problem in &found.problems {
+            say!("{problem}");
+        }
+    }
+    if found.problems.is_empty() { Ok(()) } else { Err(Stop::Said(1)) }
 }
 
 /// Finds masters by their beacons.

@@ -198,7 +198,7 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// Tries again while the connection is down or the bytes are damaged on the way.
+    /// Tries again while the connection is down, the master's disk is full or the bytes are damaged on the way.
     pub async fn patiently<T, F: Future<Output = Result<T, ApiError>>>(
         &self,
         mut call: impl FnMut() -> F,
@@ -215,11 +215,12 @@ impl<'a> Sender<'a> {
                 Err(error) => error,
             };
             damaged += u32::from(error.is_code("wrong_digest"));
-            let again = error.is_transient() && !error.is_code("disk_full") && started.elapsed() < PATIENCE;
+            let again = error.is_transient() && started.elapsed() < PATIENCE;
             if !(again || error.is_code("wrong_digest") && damaged < DAMAGED_TRIES) {
                 return Err(error.into());
             }
-            self.transfer.waits_for(&format!("reconnecting: {error}"));
+            let full = error.is_code("disk_full");
+            self.transfer.waits_for(&if full { error.to_string() } else { format!("reconnecting: {error}") });
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
         }

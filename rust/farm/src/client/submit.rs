@@ -158,6 +158,7 @@ pub async fn submit(api: &Api, request: JobRequest, transfer: &Transfer) -> Resu
         split: request.split,
         scripts: !scene.scripts.is_empty(),
         manifest: digest_of(&[]),
+        key: crate::random_hex(),
     };
     for round in 0..ROUNDS {
         transfer.enter(Phase::Sending);
@@ -172,9 +173,9 @@ pub async fn submit(api: &Api, request: JobRequest, transfer: &Transfer) -> Resu
             transfer.sent(text.len() as u64);
         }
         transfer.enter(Phase::Queueing);
-        match api.submit(&spec).await {
+        match sender.patiently(|| api.submit(&spec)).await {
             // A master that crashed meanwhile may have lost what it received last.
-            Err(error) if error.is_code("missing_pieces") && round + 1 < ROUNDS => {}
+            Err(ClientError::Api(error)) if error.is_code("missing_pieces") && round + 1 < ROUNDS => {}
             queued => {
                 let job = queued?.job;
                 transfer.accepted(job.0);

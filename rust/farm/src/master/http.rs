@@ -1,6 +1,11 @@
 //! The master's HTTP interface: `/api/v1/...`, the plain URLs for wget, and a start page that works without JavaScript.
 
-use super::{error::MasterError, intake, page, view};
+use super::{
+    error::MasterError,
+    intake, page,
+    space::{Space, check_room, discard},
+    view,
+};
 use crate::{blobs::BlobStore, master::owner::Owner, pieces::PieceStore};
 use axum::{
     Json, Router,
@@ -49,6 +54,7 @@ pub struct App {
     pub info: Arc<MasterInfo>,
     /// The working folder, to say how much room there is.
     pub data: Arc<std::path::Path>,
+    pub space: Arc<Space>,
 }
 
 type Answer<T> = Result<Json<T>, MasterError>;
@@ -77,8 +83,9 @@ pub fn router(app: App) -> Router {
         .route("/events", get(events))
         .route("/blobs/missing", post(missing))
         .route("/jobs", get(jobs).post(submit))
-        .route("/jobs/{job}", get(job))
+        .route("/jobs/{job}", get(job).delete(delete_job))
         .route("/jobs/{job}/{verb}", post(change_job))
+        .route("/jobs/{job}/blacklist/{slave}", put(blacklist).delete(unblacklist))
         .route("/slaves", get(slaves).post(register))
         .route("/slaves/{slave}/poll", post(poll))
         .route("/slaves/{slave}/heartbeat", post(heartbeat))
@@ -140,6 +147,7 @@ async fn put_blob(State(app): State<App>, Path(name): Path<String>, body: Body) 
     if app.blobs.has(&digest) {
         return Ok(StatusCode::OK);
     }
+    check_room(&app.data)?;
     let mut incoming = app.blobs.incoming()?;
     let mut stream = body.into_data_stream();
     while let Some(bytes) = stream.next().await {
@@ -154,13 +162,14 @@ async fn put_blob(State(app): State<App>, Path(name): Path<String>, body: Body) 
 }
 
 async fn get_blob(State(app): State<App>, Path(name): Path<String>) -> Result<Response, MasterError> {
-    send_blob(&app.blobs, digest(&name)?, "application/octet-stream", None).await
+    send_blob(&app, digest(&name)?, "application/octet-stream", None).await
 }
 
 async fn submit(
     State(app): State<App>,
     Ours(spec): Ours<JobSpec>,
 ) -> Result<(StatusCode, Json<SubmitReply>), MasterError> {
+    let _found_stays = app.space.hold().await;
     let (blobs, pieces, manifest) = (app.blobs.clone(), app.pieces.clone(), spec.manifest);
     blocking(move || intake::check_files(&blobs, &pieces, manifest)).await??;
     match app.owner.command(Command::Submit(Box::new(spec))).await? {
@@ -185,6 +194,30 @@ async fn change_job(
         "requeue" => Command::Requeue(id),
         _ => return Err(MasterError::NotFound(format!("jobs/{id}/{verb}"))),
     };
+    app.owner.command(command).await.map(|_| StatusCode::NO_CONTENT)
+}
+
+/// Its files go in the background.
+async fn delete_job(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, MasterError> {
+    app.owner.command(Command::Delete(job_id(&id)?)).await?;
+    app.space.wake();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn blacklist(State(app): State<App>, path: Path<(String, String)>) -> Result<StatusCode, MasterError> {
+    set_blacklist(&app, path, true).await
+}
+
+async fn unblacklist(State(app): State<App>, path: Path<(String, String)>) -> Result<StatusCode, MasterError> {
+    set_blacklist(&app, path, false).await
+}
+
+async fn set_blacklist(
+    app: &App,
+    Path((job, slave)): Path<(String, String)>,
+    listed: bool,
+) -> Result<StatusCode, MasterError> {
+    let command = Command::Blacklist { job: job_id(&job)?, slave: slave_id(&slave)?, listed };
     app.owner.command(command).await.map(|_| StatusCode::NO_CONTENT)
 }
 
@@ -248,13 +281,15 @@ async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRequest>) -> 
         (Expect { width: job.spec.width, height: job.spec.height }, done)
     };
     let (expect, done) = app.owner.job(job, done).await?;
+    let sent = [Some(film), preview, log];
     if done {
+        tokio::spawn(async move { discard(&app, sent.into_iter().flatten()).await });
         return Ok(Json(HandInReply { fresh: false }));
     }
+    let found_stays = app.space.hold().await;
     let blobs = app.blobs.clone();
     let film_bytes = blocking(move || {
-        let wanted = [Some(film), preview, log];
-        let absent = wanted.iter().flatten().filter(|digest| !blobs.has(digest)).count();
+        let absent = sent.iter().flatten().filter(|digest| !blobs.has(digest)).count();
         if absent > 0 {
             return Err(MasterError::MissingPieces(absent));
         }
@@ -262,12 +297,20 @@ async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRequest>) -> 
             .map_err(|error| MasterError::BadPicture(error.to_string()))?;
         Ok(blobs.size(&film).unwrap_or(0))
     })
-    .await??;
-    let result = Box::new(TaskResult { slave, film, film_bytes, preview, log, seconds });
-    match app.owner.command(Command::HandIn { job, frame, result }).await? {
-        Reply::HandedIn(fresh) => Ok(Json(HandInReply { fresh })),
-        other => Err(unexpected(&other)),
+    .await?;
+    let handed_in = async {
+        let result = Box::new(TaskResult { slave, film, film_bytes: film_bytes?, preview, log, seconds });
+        match app.owner.command(Command::HandIn { job, frame, result }).await? {
+            Reply::HandedIn(fresh) => Ok(Json(HandInReply { fresh })),
+            other => Err(unexpected(&other)),
+        }
+    };
+    let handed_in = handed_in.await;
+    drop(found_stays);
+    if matches!(handed_in, Ok(Json(HandInReply { fresh: false })) | Err(MasterError::BadPicture(_))) {
+        tokio::spawn(async move { discard(&app, sent.into_iter().flatten()).await });
     }
+    handed_in
 }
 
 async fn fail(State(app): State<App>, Ours(request): Ours<FailRequest>) -> Result<StatusCode, MasterError> {
@@ -305,7 +348,7 @@ async fn plain(State(app): State<App>, Path(name): Path<String>) -> Result<Respo
     let digest = digest.ok_or(netrender_core::error::Refusal::UnknownFrame(job, frame))?;
     let digest =
         digest.ok_or_else(|| MasterError::NotThere(format!("frame {frame} of job {job} {}", kind.absent())))?;
-    send_blob(&app.blobs, digest, kind.mime(), Some(&name)).await
+    send_blob(&app, digest, kind.mime(), Some(&name)).await
 }
 
 #[derive(Clone, Copy)]
@@ -342,15 +385,11 @@ impl Plain {
     }
 }
 
-async fn send_blob(
-    blobs: &BlobStore,
-    digest: Digest,
-    mime: &'static str,
-    name: Option<&str>,
-) -> Result<Response, MasterError> {
-    let file = match tokio::fs::File::open(blobs.path(&digest)).await {
+async fn send_blob(app: &App, digest: Digest, mime: &'static str, name: Option<&str>) -> Result<Response, MasterError> {
+    let file = match tokio::fs::File::open(app.blobs.path(&digest)).await {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            spoil(app, digest).await;
             return Err(MasterError::NotThere(format!("there is no blob {digest}")));
         }
         Err(error) => {
@@ -359,7 +398,7 @@ async fn send_blob(
         }
     };
     let length = file.metadata().await.map(|meta| meta.len()).map_err(|_| MasterError::Disk)?;
-    let body = Body::from_stream(tokio_util::io::ReaderStream::with_capacity(file, 256 << 10));
+    let body = Body::from_stream(proved(app.clone(), digest, file));
     let mut response = Response::builder()
         .header(header::CONTENT_TYPE, mime)
         .header(header::CONTENT_LENGTH, length)
@@ -369,6 +408,56 @@ async fn send_blob(
         response = response.header(header::CONTENT_DISPOSITION, format!("inline; filename=\"{name}\""));
     }
     response.body(body).map_err(|_| MasterError::Disk)
+}
+
+/// A blob's bytes. The last of them are given only when all of them are what the blob's name says: who receives a whole
+/// body received the right one.
+fn proved(
+    app: App,
+    digest: Digest,
+    file: tokio::fs::File,
+) -> impl Stream<Item = std::io::Result<axum::body::Bytes>> + Send {
+    let bytes = tokio_util::io::ReaderStream::with_capacity(file, 256 << 10);
+    let state = (app, Box::pin(bytes), blake3::Hasher::new(), None);
+    stream::try_unfold(state, move |(app, mut bytes, mut hash, mut held)| async move {
+        loop {
+            match bytes.next().await.transpose()? {
+                Some(next) => {
+                    hash.update(&next);
+                    if let Some(given) = held.replace(next) {
+                        return Ok(Some((given, (app, bytes, hash, held))));
+                    }
+                }
+                None if Digest(*hash.finalize().as_bytes()) == digest => {
+                    return Ok(held.take().map(|last| (last, (app, bytes, hash, None))));
+                }
+                None => {
+                    let blobs = app.blobs.clone();
+                    tracing::error!(%digest, "a file is damaged on the disk: it is put into quarantine");
+                    if let Ok(Err(error)) = blocking(move || blobs.quarantine(&digest)).await {
+                        tracing::error!(%digest, "{error}");
+                    }
+                    spoil(&app, digest).await;
+                    return Err(std::io::Error::other(format!("{digest} is damaged on the master's disk")));
+                }
+            }
+        }
+    })
+}
+
+/// A picture is not what it was, or not there any more: its frames are rendered again.
+async fn spoil(app: &App, film: Digest) {
+    let frames = move |farm: &netrender_core::farm::Farm| {
+        let tasks = farm.jobs.values().flat_map(|job| job.tasks.iter().map(|(frame, task)| (job.id, *frame, task)));
+        let spoiled = tasks.filter(|(_, _, task)| matches!(&task.state, TaskState::Done(done) if done.film == film));
+        spoiled.map(|(job, frame, _)| (job, frame)).collect::<Vec<_>>()
+    };
+    for (job, frame) in app.owner.look(frames).await.unwrap_or_default() {
+        tracing::error!(%job, %frame, "its picture is damaged on the disk: it is rendered again");
+        if let Err(error) = app.owner.command(Command::Spoil { job, frame, film }).await {
+            tracing::error!(%job, %frame, "{error}");
+        }
+    }
 }
 
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, MasterError> {

@@ -5,6 +5,7 @@
 use super::{
     error::MasterError,
     http::{App, blocking},
+    space::check_room,
 };
 use crate::{
     blobs::BlobStore,
@@ -48,8 +49,10 @@ pub async fn missing(State(app): State<App>, body: Bytes) -> Result<Bytes, Maste
 /// Takes pieces. They are durable when a job that needs them is accepted.
 pub async fn put(State(app): State<App>, body: Body) -> Result<StatusCode, MasterError> {
     let mut records = Records::new(body.into_data_stream());
+    let room = check_room(&app.data);
     loop {
         let taken = match records.next().await {
+            _ if room.is_err() => room.clone(),
             Ok(None) => return Ok(StatusCode::NO_CONTENT),
             Ok(Some(record)) => {
                 let pieces = app.pieces.clone();

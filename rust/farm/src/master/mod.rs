@@ -1,11 +1,13 @@
 //! The master's service: keeps jobs, hands out work, takes results. One thread owns the farm ([`owner`]); HTTP in front
 //! of it, the event log and the blobs behind it, and a beacon beside it.
 
+mod check;
 mod error;
 mod http;
 mod intake;
 mod owner;
 mod page;
+mod space;
 mod store;
 mod view;
 
@@ -15,6 +17,7 @@ use crate::{
     discovery,
     pieces::{PieceError, PieceStore},
 };
+pub use check::{Findings, check};
 use netrender_core::wire::{FarmView, MasterInfo, PROTOCOL};
 use owner::Owner;
 use std::{
@@ -149,8 +152,10 @@ impl Master {
         let (stop, stopped) = watch::channel(false);
         let pieces = Arc::new(pieces);
         let data = Arc::from(options.data.as_path());
-        let app = http::App { owner: owner.clone(), blobs, pieces: pieces.clone(), info: info.clone(), data };
-        let mut tasks = vec![tokio::spawn(serve(listener, http::router(app), stopped.clone()))];
+        let space = Arc::default();
+        let app = http::App { owner: owner.clone(), blobs, pieces: pieces.clone(), info: info.clone(), data, space };
+        let mut tasks = vec![tokio::spawn(serve(listener, http::router(app.clone()), stopped.clone()))];
+        tasks.push(tokio::spawn(space::tend(app)));
         tasks.push(tokio::spawn(tick(owner.clone(), options.slave_timeout)));
         tasks.push(tokio::spawn(keep_pieces(pieces)));
         if options.broadcast {

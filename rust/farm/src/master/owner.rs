@@ -13,7 +13,7 @@ use netrender_core::{
     event::Record,
     farm::Farm,
     ids::{JobId, SlaveId, Timestamp},
-    job::Job,
+    job::{Job, JobState},
     liveness::Liveness,
     retry::RetryPolicy,
     scheduler::{Command, Decision, Reply, decide},
@@ -112,19 +112,30 @@ impl Owner {
         self.ask(|answer| Request::Heard { slave, progress, answer }).await
     }
 
+    /// Looks at the farm as it is after everything answered so far. Nobody else is served meanwhile: be short.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Farm) -> T + Send + 'static,
+    ) -> Result<T, MasterError> {
+        let (answer, answered) = oneshot::channel();
+        let look = move |farm: &Farm| {
+            let _ = answer.send(look(farm));
+        };
+        self.requests.send(Request::Look(Box::new(look))).await.map_err(|_| MasterError::Stopping)?;
+        answered.await.map_err(|_| MasterError::Stopping)
+    }
+
     /// Looks at a job as it is after everything answered so far.
     pub async fn job<T: Send + 'static>(
         &self,
         id: JobId,
         look: impl FnOnce(&Farm, &Job) -> T + Send + 'static,
     ) -> Result<T, MasterError> {
-        let (answer, answered) = oneshot::channel();
         let look = move |farm: &Farm| {
-            let seen = farm.jobs.get(&id).map(|job| look(farm, job)).ok_or(Refusal::UnknownJob(id));
-            let _ = answer.send(seen);
+            let job = farm.jobs.get(&id).filter(|job| job.state != JobState::Deleted);
+            job.map(|job| look(farm, job)).ok_or(Refusal::UnknownJob(id))
         };
-        self.requests.send(Request::Look(Box::new(look))).await.map_err(|_| MasterError::Stopping)?;
-        Ok(answered.await.map_err(|_| MasterError::Stopping)??)
+        Ok(self.look(look).await??)
     }
 
     /// The lists as they are, always at hand; watch it for changes.

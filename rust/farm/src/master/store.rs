@@ -125,6 +125,15 @@ impl SqliteStore {
             .map_err(|source| self.sqlite(source))
     }
 
+    /// What SQLite itself finds wrong with the file, in its words.
+    pub fn integrity(&self) -> Result<Option<String>, StoreError> {
+        let said: String = self
+            .db
+            .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+            .map_err(|source| self.sqlite(source))?;
+        Ok((said != "ok").then(|| format!("farm.db is damaged: {said}")))
+    }
+
     fn sqlite(&self, source: rusqlite::Error) -> StoreError {
         StoreError::Sqlite { path: self.path.clone(), source }
     }

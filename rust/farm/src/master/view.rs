@@ -4,7 +4,7 @@ use netrender_core::{
     balance::why_waiting,
     farm::Farm,
     ids::{Frame, SlaveId},
-    job::Job,
+    job::{Job, JobState},
     slave::{Slave, SlaveState},
     task::{Task, TaskState},
     wire::{FarmView, JobDetail, JobView, Progress, SlaveView, TaskView},
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub fn farm(farm: &Farm, progress: &BTreeMap<SlaveId, Progress>, revision: u64) -> FarmView {
     FarmView {
         revision,
-        jobs: farm.jobs.values().map(|one| job(farm, one)).collect(),
+        jobs: farm.jobs.values().filter(|job| job.state != JobState::Deleted).map(|one| job(farm, one)).collect(),
         slaves: farm.slaves.values().map(|one| slave(farm, one, progress.get(&one.id))).collect(),
     }
 }

@@ -4,11 +4,13 @@
 //! so that the index never names what is not there. It runs all the time while pieces come, and before a job is accepted. What a crash leaves
 //! beyond the index is read again at the start, as far as it is whole. Each piece is proved when it comes and when it goes.
 
+mod tidy;
+
 use super::record::{HEAD, MAX_RECORD_BYTES, Record, RecordError};
 use netrender_core::{digest::Digest, recipe::Piece};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -19,8 +21,9 @@ use std::{
 const PACK_BYTES: u64 = 1 << 30;
 /// Pieces looked up in one go.
 const LOOKED_UP: usize = 4096;
-/// Raised when tables or packs change; newer ones are refused.
-const SCHEMA_VERSION: i64 = 1;
+/// Raised when tables or packs change; newer ones are refused. 2: how far each pack is indexed is kept,
+/// since it may hold pieces that were forgotten.
+const SCHEMA_VERSION: i64 = 2;
 
 /// Why pieces can't be kept or given.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +71,7 @@ impl PieceError {
 }
 
 /// Where a piece's record is.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct At {
     pack: u32,
     offset: u64,
@@ -97,6 +100,8 @@ pub struct PieceStore {
     pack: Mutex<Pack>,
     /// One commit at a time; who waits for it finds its pieces durable.
     committing: Mutex<()>,
+    /// One clean-up at a time.
+    tidying: Mutex<()>,
 }
 
 impl PieceStore {
@@ -112,10 +117,17 @@ impl PieceStore {
         if found > SCHEMA_VERSION {
             return Err(PieceError::Newer { path, found });
         }
+        let migrate = if found == 1 {
+            format!("INSERT INTO pack SELECT pack, MAX(offset + stored) + {HEAD} FROM piece GROUP BY pack;")
+        } else {
+            String::new()
+        };
         db.execute_batch(&format!(
             "BEGIN;
              CREATE TABLE IF NOT EXISTS piece (digest BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL,
                 bytes INTEGER NOT NULL, stored INTEGER NOT NULL) WITHOUT ROWID;
+             CREATE TABLE IF NOT EXISTS pack (number INTEGER PRIMARY KEY, indexed INTEGER NOT NULL);
+             {migrate}
              PRAGMA user_version = {SCHEMA_VERSION};
              COMMIT;"
         ))
@@ -128,6 +140,7 @@ impl PieceStore {
             inner: Mutex::new(Inner { db, received }),
             pack: Mutex::new(pack),
             committing: Mutex::default(),
+            tidying: Mutex::default(),
         };
         store.commit()?;
         Ok(store)
@@ -154,12 +167,20 @@ impl PieceStore {
     /// Takes a piece, proved by its digest. Durable after the next [`Self::commit`].
     pub fn put(&self, record: &Record) -> Result<(), PieceError> {
         record.prove()?;
-        let length = record.length() as u64;
         // One writes at a time: in one file the system would make the others spin.
         let mut pack = self.pack.lock().unwrap_or_else(PoisonError::into_inner);
         if self.find(&self.lock(), &record.piece.digest)?.is_some() {
             return Ok(());
         }
+        let at = self.append(&mut pack, record)?;
+        // Before the pack is let go: nobody may take it for one that nothing is on its way into.
+        self.lock().received.insert(record.piece.digest, at);
+        Ok(())
+    }
+
+    /// Writes a record at the end of the packs.
+    fn append(&self, pack: &mut Pack, record: &Record) -> Result<At, PieceError> {
+        let length = record.length() as u64;
         if pack.length > 0 && pack.length + length > PACK_BYTES {
             *pack = open_pack(&self.dir, pack.number + 1)?;
         }
@@ -177,35 +198,59 @@ impl PieceStore {
             offset += part.len() as u64;
         }
         pack.length += length;
-        drop(pack);
-        self.lock().received.insert(record.piece.digest, at);
-        Ok(())
+        Ok(at)
     }
 
     /// A piece as it lies here, proved; None when it is not there, or was found rotten and forgotten just now.
     pub fn get(&self, digest: &Digest) -> Result<Option<Record>, PieceError> {
-        let Some(at) = self.find(&self.lock(), digest)? else { return Ok(None) };
-        let path = pack_path(&self.dir, at.pack);
-        let failed = |source| PieceError::Io { path: path.clone(), source };
-        let file = File::open(&path).map_err(failed)?;
-        let mut stored = vec![0; at.stored as usize];
-        let piece = Piece { digest: *digest, bytes: at.bytes };
-        let read = read_at(&file, &mut stored, at.offset + HEAD as u64);
-        let record = Record::stored(piece, stored);
-        let whole = match read {
-            Ok(()) => record.prove().map_err(|error| error.to_string()),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(error.to_string()),
-            Err(error) => return Err(failed(error)),
-        };
-        match whole {
-            Ok(()) => Ok(Some(record)),
-            Err(why) => {
-                tracing::error!(%digest, pack = %path.display(), why, "a piece is rotten: it is asked for again");
+        match self.read(digest)? {
+            None => Ok(None),
+            Some(Ok(record)) => Ok(Some(record)),
+            Some(Err(why)) => {
+                tracing::error!(%digest, why, "a piece is rotten: it is asked for again");
                 let mut inner = self.lock();
                 inner.received.remove(digest);
                 let failed = |source| PieceError::Index { path: self.dir.join("index.db"), source };
                 inner.db.execute("DELETE FROM piece WHERE digest = ?1", [digest.0]).map_err(failed)?;
                 Ok(None)
+            }
+        }
+    }
+
+    /// Why a piece that should be here is not right; None when it is. Changes nothing.
+    pub fn look(&self, digest: &Digest) -> Result<Option<String>, PieceError> {
+        Ok(match self.read(digest)? {
+            None => Some(format!("the piece {digest} is not here")),
+            Some(read) => read.err(),
+        })
+    }
+
+    /// A piece, or why it is rotten; None when it is not here.
+    fn read(&self, digest: &Digest) -> Result<Option<Result<Record, String>>, PieceError> {
+        let Some((at, path, file)) = self.locate(digest)? else { return Ok(None) };
+        let mut stored = vec![0; at.stored as usize];
+        let piece = Piece { digest: *digest, bytes: at.bytes };
+        let read = read_at(&file, &mut stored, at.offset + HEAD as u64);
+        let record = Record::stored(piece, stored);
+        let rotten = |why: String| format!("the piece {digest} in {} is damaged: {why}", path.display());
+        match read {
+            Ok(()) => Ok(Some(record.prove().map(|()| record).map_err(|error| rotten(error.to_string())))),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Some(Err(rotten(error.to_string())))),
+            Err(source) => Err(PieceError::Io { path: path.clone(), source }),
+        }
+    }
+
+    /// The pack a piece lies in.
+    fn locate(&self, digest: &Digest) -> Result<Option<(At, PathBuf, File)>, PieceError> {
+        let mut moved = false;
+        loop {
+            let Some(at) = self.find(&self.lock(), digest)? else { return Ok(None) };
+            let path = pack_path(&self.dir, at.pack);
+            match File::open(&path) {
+                Ok(file) => return Ok(Some((at, path, file))),
+                // A clean-up moved it between the two lines above.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !moved => moved = true,
+                Err(source) => return Err(PieceError::Io { path, source }),
             }
         }
     }
@@ -217,9 +262,13 @@ impl PieceStore {
         if received.is_empty() {
             return Ok(());
         }
-        let packs: BTreeSet<u32> = received.iter().map(|(_, at)| at.pack).collect();
-        for pack in packs {
-            let path = pack_path(&self.dir, pack);
+        let mut packs = BTreeMap::new();
+        for (_, at) in &received {
+            let end: &mut u64 = packs.entry(at.pack).or_default();
+            *end = (*end).max(at.offset + HEAD as u64 + u64::from(at.stored));
+        }
+        for pack in packs.keys() {
+            let path = pack_path(&self.dir, *pack);
             let synced = File::options().write(true).open(&path).and_then(|file| file.sync_data());
             synced.map_err(|source| PieceError::Io { path, source })?;
         }
@@ -237,10 +286,22 @@ impl PieceStore {
                 // An offset is below PACK_BYTES plus one record.
                 insert.execute(params![digest.0, at.pack, at.offset as i64, at.bytes, at.stored]).map_err(failed)?;
             }
+            let mut reach = transaction
+                .prepare_cached(
+                    "INSERT INTO pack (number, indexed) VALUES (?1, ?2)
+                     ON CONFLICT (number) DO UPDATE SET indexed = MAX(indexed, excluded.indexed)",
+                )
+                .map_err(failed)?;
+            for (pack, end) in &packs {
+                reach.execute(params![pack, end.cast_signed()]).map_err(failed)?;
+            }
         }
         transaction.commit().map_err(failed)?;
-        for (digest, _) in &received {
-            inner.received.remove(digest);
+        for (digest, at) in &received {
+            // Moved meanwhile: its new place is for the next commit.
+            if inner.received.get(digest) == Some(at) {
+                inner.received.remove(digest);
+            }
         }
         Ok(())
     }
@@ -288,16 +349,15 @@ fn salvage(dir: &Path, db: &Connection, received: &mut HashMap<Digest, At>) -> R
             continue;
         };
         last = last.max(number);
-        let known: i64 = db
-            .query_row("SELECT COALESCE(MAX(offset + stored), 0) FROM piece WHERE pack = ?1", [number], |row| {
-                row.get(0)
-            })
+        let indexed: Option<i64> = db
+            .query_row("SELECT indexed FROM pack WHERE number = ?1", [number], |row| row.get(0))
+            .optional()
             .map_err(|source| PieceError::Index { path: dir.join("index.db"), source })?;
         let path = pack_path(dir, number);
         let failed = |source| PieceError::Io { path: path.clone(), source };
         let file = File::open(&path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
-        let mut offset = if known == 0 { 0 } else { known.unsigned_abs() + HEAD as u64 };
+        let mut offset = indexed.unwrap_or(0).unsigned_abs();
         while let Some((piece, stored)) = whole_record(&file, offset, length) {
             received.insert(piece.digest, At { pack: number, offset, bytes: piece.bytes, stored });
             offset += (HEAD as u64) + u64::from(stored);
