@@ -345,8 +345,8 @@ def test_a_full_disk_stops_intake_and_loses_nothing(farm, as_root, blender_progr
         assert "the master has room for" in complaint(
             farm.cli("submit", noisy, *address, code=1, timeout_s=30)
         )
-        insisting = farm.cli("submit", noisy, *address, "--send-anyway", code=1, timeout_s=30)
-        assert "disk is full" in complaint(insisting)
+        insisting = farm.spawn("client", [PROGRAM, "submit", noisy, *address, "--send-anyway"])
+        farm.await_line(insisting, "disk is full")
         assert [j["id"] for j in api.jobs()] == [job]
 
         # And what is there can still be looked at and fetched
@@ -355,6 +355,8 @@ def test_a_full_disk_stops_intake_and_loses_nothing(farm, as_root, blender_progr
 
         # And once there is space, all goes on, also after a restart
         ballast.unlink()
+        assert farm.wait_end(insisting) == 0, insisting.text()
+        assert api.wait(job + 1)["state"] == "finished"
         api.put_blob(data)
         assert farm.stop(master)[0] == 0
         again = farm.master(data=disk / "data", port=int(master.url.rsplit(":", 1)[1].strip("/")))

@@ -304,6 +304,8 @@ class RENDER_PT_netrender_slave_settings(SettingsPanel, Panel):
         column.prop(slave, "tags")
         draw_text(column, slave, "folder", settings.working_folder("", "slave"))
         column.prop(slave, "cache_limit")
+        column.prop(slave, "clear_on_exit")
+        column.prop(slave, "hang_timeout")
         column.separator()
         column.prop(slave, "threads_mode")
         sub = column.column()

@@ -44,6 +44,8 @@ def new_slave(scene):
         tags=settings.tags(wanted.tags),
         console=wanted.console,
         cache_limit_gb=wanted.cache_limit,
+        hang_timeout_s=wanted.hang_timeout,
+        clear_on_exit=wanted.clear_on_exit,
     )
 
 

@@ -152,6 +152,19 @@ class NETRENDER_PG_slave(PropertyGroup):
         soft_max=1000.0,
         precision=0,
     )
+    hang_timeout: FloatProperty(
+        name="Hang Timeout (s)",
+        description="A rendering Blender that prints nothing and uses no processor time for this long is killed "
+        "and the frame tried again. 0: never",
+        default=600.0,
+        min=0.0,
+        soft_max=3600.0,
+        precision=0,
+    )
+    clear_on_exit: BoolProperty(
+        name="Clear on Exit",
+        description="Remove the files of jobs when the service stops. Frames the master does not have yet stay",
+    )
     console: BoolProperty(
         name="Log to Console", description="Print what the rendering Blenders say to this Blender's console"
     )

@@ -69,10 +69,15 @@ class Slave:
         tags: Sequence[str] = (),
         console: bool = False,
         cache_limit_gb: float = 50.0,
+        hang_timeout_s: float = 600.0,
+        clear_on_exit: bool = False,
     ) -> None:
         """`blender`: a Blender, or a Python with the bpy module. `master` empty: the first one heard.
         `threads` 0: as many as the machine has. `console`: Blender's output also to this process' stdout.
-        `cache_limit_gb`: how much the files kept for jobs may weigh, in 10^9 bytes. Raises UsageError."""
+        `cache_limit_gb`: how much the files kept for jobs may weigh, in 10^9 bytes. `hang_timeout_s`: how long
+        a Blender may print nothing and use no processor time before it is killed and the frame tried again;
+        0: for ever. `clear_on_exit`: remove jobs' files when it stops; frames not handed in stay.
+        Raises UsageError."""
 
     def start(self) -> None:
         """Starts looking for work in the background; raises ServiceError for what can be known at once."""

@@ -8,6 +8,7 @@ pub mod blobs;
 pub mod cli;
 pub mod client;
 pub mod discovery;
+mod disk;
 mod folders;
 pub mod master;
 pub mod pieces;

@@ -114,7 +114,7 @@ pub struct Slave {
 impl Slave {
     #[new]
     #[allow(clippy::too_many_arguments)] // keywords in Python
-    #[pyo3(signature = (data, blender, *, master = String::new(), name = String::new(), threads = 0, tags = vec![], console = false, cache_limit_gb = slave::DEFAULT_CACHE_GB))]
+    #[pyo3(signature = (data, blender, *, master = String::new(), name = String::new(), threads = 0, tags = vec![], console = false, cache_limit_gb = slave::DEFAULT_CACHE_GB, hang_timeout_s = slave::DEFAULT_HANG_TIMEOUT_S, clear_on_exit = false))]
     fn new(
         data: PathBuf,
         blender: PathBuf,
@@ -124,12 +124,26 @@ impl Slave {
         tags: Vec<String>,
         console: bool,
         cache_limit_gb: f64,
+        hang_timeout_s: f64,
+        clear_on_exit: bool,
     ) -> PyResult<Self> {
         let cache_limit_bytes = slave::cache_limit(cache_limit_gb)
             .ok_or_else(|| errors::UsageError::new_err("the cache limit is a number of gigabytes from 0 up"))?;
         let master = Some(master).filter(|address| !address.is_empty());
         let tags = tags.into_iter().filter(|tag| !tag.is_empty()).collect();
-        let options = SlaveOptions { data, blender, master, name, threads, tags, console, cache_limit_bytes };
+        let hang_timeout = errors::seconds(hang_timeout_s)?;
+        let options = SlaveOptions {
+            data,
+            blender,
+            master,
+            name,
+            threads,
+            tags,
+            console,
+            cache_limit_bytes,
+            hang_timeout,
+            clear_on_exit,
+        };
         Ok(Self { options, running: Mutex::new(None) })
     }
 

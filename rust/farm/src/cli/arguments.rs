@@ -127,6 +127,13 @@ pub struct SlaveArguments {
     /// Gigabytes of jobs' files to keep; the least recently used go first
     #[arg(long, default_value_t = crate::slave::DEFAULT_CACHE_GB, env = "NETRENDER_CACHE_LIMIT", value_name = "GB")]
     pub cache_limit: f64,
+    /// Seconds without output and processor time after which a Blender counts as hung, is killed and the frame tried
+    /// again; 0 for never
+    #[arg(long, default_value_t = crate::slave::DEFAULT_HANG_TIMEOUT_S, env = "NETRENDER_HANG_TIMEOUT", value_name = "SECONDS")]
+    pub hang_timeout: f64,
+    /// Remove jobs' files when the service ends; frames not handed in yet stay
+    #[arg(long, env = "NETRENDER_CLEAR_ON_EXIT")]
+    pub clear_on_exit: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

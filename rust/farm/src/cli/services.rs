@@ -51,6 +51,9 @@ pub async fn slave(arguments: SlaveArguments, master: String) -> Result<(), Stop
         console: arguments.console,
         cache_limit_bytes: cache_limit(arguments.cache_limit)
             .ok_or_else(|| Stop::Usage("the cache limit is a number of gigabytes from 0 up".into()))?,
+        hang_timeout: Duration::try_from_secs_f64(arguments.hang_timeout)
+            .map_err(|_| Stop::Usage("the hang timeout is a number of seconds from 0 up".into()))?,
+        clear_on_exit: arguments.clear_on_exit,
     };
     let asked_to_stop = stop_signal()?;
     let slave = Slave::start(options, Arc::new(Heard)).await.map_err(|error| Stop::Failed(error.to_string()))?;

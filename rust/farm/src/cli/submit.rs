@@ -138,12 +138,18 @@ fn request(arguments: &SubmitArguments) -> Result<JobRequest, Stop> {
     })
 }
 
-/// Draws a bar while the transfer runs; never ends by itself.
+/// Draws a bar while the transfer runs; never ends by itself. In a pipe it says what is waited for.
 async fn show_sending(transfer: &Transfer) -> std::convert::Infallible {
     let bar = bar("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    let plain = !std::io::stderr().is_terminal();
+    let mut last_line = String::new();
     loop {
         let seen = transfer.snapshot();
-        bar.set_message(if seen.waiting.is_empty() { format!("{:?}", seen.phase) } else { seen.waiting });
+        if seen.waiting.is_empty() {
+            bar.set_message(format!("{:?}", seen.phase));
+        } else {
+            show_line(&bar, plain, &mut last_line, seen.waiting);
+        }
         bar.set_length(seen.bytes_total);
         bar.set_position(seen.bytes_done);
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -7,7 +7,7 @@ use super::{
     error::MasterError,
     http::{App, blocking},
 };
-use crate::{blobs::BlobStore, pieces::PieceStore};
+use crate::{blobs::BlobStore, disk::is_nearly_full, pieces::PieceStore};
 use netrender_core::{
     digest::Digest,
     farm::Farm,
@@ -21,16 +21,9 @@ use netrender_core::{
 use std::{collections::HashSet, path::Path};
 use tokio::sync::{Notify, RwLock, RwLockReadGuard};
 
-/// Room that intake leaves for what must be written in any case: the log, above all.
-const RESERVE_BYTES: u64 = 64 << 20;
-/// On a small disk, the part of it.
-const RESERVE_PART: u64 = 16;
-
-/// Refuses when only the reserve is left. What a system does not tell is taken for plenty.
+/// Refuses when only the reserve is left.
 pub fn check_room(data: &Path) -> Result<(), MasterError> {
-    let Ok(disk) = fs4::statvfs(data) else { return Ok(()) };
-    let reserve = RESERVE_BYTES.min(disk.total_space() / RESERVE_PART);
-    if disk.available_space() < reserve { Err(MasterError::DiskFull) } else { Ok(()) }
+    if is_nearly_full(data) { Err(MasterError::DiskFull) } else { Ok(()) }
 }
 
 /// Between those who find files here and refer to them, and the clean-up that removes what nobody refers to.

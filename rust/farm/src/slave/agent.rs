@@ -41,10 +41,13 @@ async fn join(shared: &Arc<Shared>, info: &SlaveInfo, finder: &dyn Finder) -> Re
     let request = RegisterRequest { protocol: PROTOCOL, key, name, info: info.clone() };
     let reply = api.register(&request).await.map_err(words)?;
     let link = Link { api, slave: reply.slave, farm: reply.farm.into(), heartbeat_s: reply.heartbeat_s };
-    let other_farm = shared.link.borrow().as_ref().is_some_and(|old| old.farm != link.farm);
-    if other_farm {
-        tracing::warn!(target: "netrender::slave", farm = %link.farm, "another farm: everything held is dropped");
-        shared.desk.send_modify(super::desk::Desk::clear);
+    let mut dropped = false;
+    shared.desk.send_if_modified(|desk| {
+        dropped = desk.keep_only(&link.farm);
+        dropped
+    });
+    if dropped {
+        tracing::warn!(target: "netrender::slave", farm = %link.farm, "another farm: the former one's frames are dropped");
     }
     tracing::info!(target: "netrender::slave", master = %link.api.url(), slave = %link.slave, "registered");
     shared.link.send_replace(Some(link.clone()));

@@ -48,8 +48,6 @@ pub struct JobTree {
     pub paths: Vec<(String, String, String, bool)>,
     /// Where the scene may write.
     pub scratch: String,
-    /// Where the table of its view transform goes.
-    pub view_table: String,
     /// Keeps the files in the cache.
     _pins: Vec<Pin>,
 }
@@ -464,15 +462,7 @@ fn build(dir: &Path, cache: &Cache, manifest: &Manifest, pins: Vec<Pin>) -> Resu
         .iter()
         .map(|path| Ok((here(&path.library)?, path.raw.clone(), here(&path.place)?, path.must_exist)))
         .collect::<Result<_, TaskError>>()?;
-    Ok(JobTree {
-        blend: text(tree.join(&manifest.blend))?,
-        source,
-        files,
-        paths,
-        scratch: text(scratch)?,
-        view_table: text(dir.join("view.png"))?,
-        _pins: pins,
-    })
+    Ok(JobTree { blend: text(tree.join(&manifest.blend))?, source, files, paths, scratch: text(scratch)?, _pins: pins })
 }
 
 fn link(cached: &Path, place: &Path) -> io::Result<()> {

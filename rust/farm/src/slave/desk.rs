@@ -59,7 +59,11 @@ impl Held {
 #[derive(Debug, Default)]
 pub struct Desk {
     held: Vec<Held>,
-    failures: u64,
+    /// Counts what makes an open poll out of date, failures above all: the master matches an open poll's frames against
+    /// its own, and would take a failed frame that is back in its queue for one we still hold.
+    given_back: u64,
+    /// No more work for now.
+    closed: bool,
 }
 
 impl Desk {
@@ -73,6 +77,27 @@ impl Desk {
         let key = JobKey { farm: Arc::clone(farm), job };
         let (spec, waiting) = (Arc::new(spec), frames.into());
         self.held.push(Held { lease, key, spec, scripts, waiting, rendering: None, settling: BTreeSet::new() });
+    }
+
+    /// A frame that was rendered before the slave was started again; the master is to be told.
+    pub fn recover(&mut self, task: &Task) {
+        if let Some(held) = self.of(task.lease).filter(|held| held.key == task.key) {
+            held.settling.insert(task.frame);
+            return;
+        }
+        let Task { lease, key, frame, spec, scripts } = task.clone();
+        let (waiting, settling) = (VecDeque::new(), BTreeSet::from([frame]));
+        self.held.push(Held { lease, key, spec, scripts, waiting, rendering: None, settling });
+    }
+
+    /// Takes no more work until told otherwise; what is not begun goes back to the master.
+    pub fn close(&mut self, closed: bool) {
+        self.closed = closed;
+        if closed {
+            self.held.iter_mut().for_each(|held| held.waiting.clear());
+            self.held.retain(|held| !held.frames().is_empty());
+            self.given_back += 1;
+        }
     }
 
     /// Takes the next frame; it counts as rendering from now on.
@@ -99,9 +124,9 @@ impl Desk {
         self.forget(task.lease, &[task.frame]);
     }
 
-    /// The master knows that it failed.
-    pub fn failed(&mut self, task: &Task) {
-        self.failures += 1;
+    /// The master knows that it failed, or is to learn by the next poll that we do not have it any more.
+    pub fn give_back(&mut self, task: &Task) {
+        self.given_back += 1;
         self.forget(task.lease, &[task.frame]);
     }
 
@@ -112,9 +137,11 @@ impl Desk {
         }
     }
 
-    /// Nothing is our business any more.
-    pub fn clear(&mut self) {
-        self.held.clear();
+    /// Only this farm's leases are our business. True when there were others.
+    pub fn keep_only(&mut self, farm: &str) -> bool {
+        let before = self.held.len();
+        self.held.retain(|held| &*held.key.farm == farm);
+        self.held.len() < before
     }
 
     fn forget(&mut self, lease: LeaseId, frames: &[Frame]) {
@@ -157,7 +184,7 @@ impl Desk {
 
     /// What the master is told we want.
     pub fn want(&self) -> Want {
-        if self.has_waiting() {
+        if self.closed || self.has_waiting() {
             Want::Nothing
         } else if self.held.iter().any(|held| held.rendering.is_some()) {
             Want::Ahead
@@ -166,10 +193,9 @@ impl Desk {
         }
     }
 
-    /// An open poll is out of date when this changes. Failures count: the master matches an open poll's frames against
-    /// its own, and would take a failed frame that is back in its queue for one we still hold.
+    /// An open poll is out of date when this changes.
     pub fn poll_mark(&self) -> (Want, u64) {
-        (self.want(), self.failures)
+        (self.want(), self.given_back)
     }
 }
 
@@ -229,7 +255,7 @@ mod tests {
         assert_eq!(desk.held()[0].frames, [Frame(2)]);
         let second = desk.begin().unwrap();
         desk.settle(&second);
-        desk.failed(&second);
+        desk.give_back(&second);
         assert!(desk.held().is_empty());
     }
 
@@ -245,13 +271,42 @@ mod tests {
     }
 
     #[test]
+    fn a_closed_desk_keeps_what_is_begun_and_gives_the_rest_back() {
+        let mut desk = desk(&[(1, &[1, 2, 3]), (2, &[4])]);
+        let task = desk.begin().unwrap();
+        let before = desk.poll_mark();
+        desk.close(true);
+        assert_ne!(desk.poll_mark(), before);
+        assert!(desk.is_rendering(&task));
+        assert_eq!(desk.held().iter().map(|held| held.frames.clone()).collect::<Vec<_>>(), [[Frame(1)]]);
+        assert_eq!(desk.want(), Want::Nothing);
+        desk.close(false);
+        assert_eq!(desk.want(), Want::Ahead);
+    }
+
+    #[test]
+    fn frames_of_an_earlier_life_are_held_until_the_master_knows() {
+        let mut first = desk(&[(1, &[1, 2, 3])]);
+        let (one, two) = (first.begin().unwrap(), first.begin().unwrap());
+        let mut desk = Desk::default();
+        desk.recover(&one);
+        desk.recover(&two);
+        assert_eq!(desk.held()[0].frames, [Frame(1), Frame(2)]);
+        assert_eq!(desk.want(), Want::Now, "they need no rendering");
+        desk.done(&one);
+        assert!(!desk.keep_only("farm"));
+        assert!(desk.keep_only("another"));
+        assert!(desk.held().is_empty());
+    }
+
+    #[test]
     fn a_failure_makes_an_open_poll_out_of_date() {
         let mut desk = desk(&[(1, &[1, 2, 3])]);
         let task = desk.begin().unwrap();
         let before = desk.poll_mark();
         desk.settle(&task);
         assert_eq!(desk.poll_mark(), before);
-        desk.failed(&task);
+        desk.give_back(&task);
         assert_ne!(desk.poll_mark(), before);
     }
 }

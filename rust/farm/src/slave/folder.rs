@@ -1,8 +1,12 @@
-//! The slave's data folder: who it is (`slave.key`), what it keeps (`cache/`), and what it may lose (`jobs/`, `lists/`,
-//! `spool/`, swept at start). One slave has it at a time.
+//! The slave's data folder: who it is (`slave.key`), what it keeps (`cache/`, `spool/`), and what it may lose (`jobs/`,
+//! `lists/`, swept at start). One slave has it at a time.
 
-use super::{SlaveError, cache::Cache};
-use crate::{blobs::BlobStore, random_hex};
+use super::{
+    SlaveError,
+    cache::Cache,
+    spool::{Saved, Spool},
+};
+use crate::{blobs::BlobStore, disk::is_nearly_full, random_hex};
 use std::{
     fs::{self, File, TryLockError},
     io,
@@ -20,12 +24,14 @@ pub struct Folder {
     pub cache: Arc<Cache>,
     /// Jobs' lists of files.
     pub lists: BlobStore,
+    /// Films that wait to be handed in.
+    pub spool: Spool,
     lock: File,
 }
 
 impl Folder {
-    /// Opens or makes it.
-    pub fn open(root: &Path, cache_limit_bytes: u64) -> Result<Self, SlaveError> {
+    /// Opens or makes it; also tells what was rendered and not handed in before.
+    pub fn open(root: &Path, cache_limit_bytes: u64) -> Result<(Self, Vec<Saved>), SlaveError> {
         let failed = |source: io::Error| SlaveError::Folder { path: root.to_owned(), source };
         let root_path = std::path::absolute(root).map_err(failed)?;
         fs::create_dir_all(&root_path).map_err(failed)?;
@@ -35,7 +41,7 @@ impl Folder {
             Err(TryLockError::WouldBlock) => return Err(SlaveError::FolderInUse { path: root.to_owned() }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        for name in ["jobs", "spool", "lists"] {
+        for name in ["jobs", "lists"] {
             let dir = root_path.join(name);
             match fs::remove_dir_all(&dir) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -45,17 +51,30 @@ impl Folder {
         let key = read_key(&root_path.join("slave.key")).map_err(failed)?;
         let cache = Arc::new(Cache::open(&root_path.join("cache"), cache_limit_bytes).map_err(failed)?);
         let lists = BlobStore::open(&root_path.join("lists")).map_err(|error| failed(io::Error::other(error)))?;
-        Ok(Self { root: root_path, key, cache, lists, lock })
+        let (spool, saved) = Spool::open(&root_path.join("spool")).map_err(failed)?;
+        Ok((Self { root: root_path, key, cache, lists, spool, lock }, saved))
+    }
+
+    /// Whether there is hardly any room left.
+    pub fn is_nearly_full(&self) -> bool {
+        is_nearly_full(&self.root)
+    }
+
+    /// Removes all that can be fetched again. Films that wait stay, and so does the slave's name.
+    pub fn clear(&self) {
+        for name in ["cache", "jobs", "lists", "worker"] {
+            if let Err(error) = fs::remove_dir_all(self.root.join(name)) {
+                tracing::warn!(target: "netrender::slave", name, %error, "not cleared");
+            }
+        }
+        if self.spool.is_empty() {
+            let _ = fs::remove_dir_all(self.root.join("spool"));
+        }
     }
 
     /// Where jobs' files are laid out.
     pub fn jobs(&self) -> PathBuf {
         self.root.join("jobs")
-    }
-
-    /// Where rendered films wait to be handed in.
-    pub fn spool(&self) -> PathBuf {
-        self.root.join("spool")
     }
 
     /// Where the worker's script is.
@@ -94,13 +113,13 @@ mod tests {
     #[test]
     fn a_slave_is_known_again_and_alone_in_its_folder() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Folder::open(dir.path(), 1 << 30).unwrap();
+        let (first, _) = Folder::open(dir.path(), 1 << 30).unwrap();
         assert!(matches!(Folder::open(dir.path(), 1 << 30), Err(SlaveError::FolderInUse { .. })));
-        fs::write(first.spool().join("left.exr"), "x").unwrap();
+        fs::write(first.jobs().join("left"), "x").unwrap();
         let key = first.key.clone();
         first.release();
-        let second = Folder::open(dir.path(), 1 << 30).unwrap();
+        let (second, _) = Folder::open(dir.path(), 1 << 30).unwrap();
         assert_eq!(second.key, key);
-        assert_eq!(fs::read_dir(second.spool()).unwrap().count(), 0, "leftovers are swept");
+        assert_eq!(fs::read_dir(second.jobs()).unwrap().count(), 0, "leftovers are swept");
     }
 }

@@ -6,6 +6,7 @@ use super::{
     assets::failure,
     backoff::{Backoff, may_work_later},
     desk::Task,
+    spool::Saved,
     worker::{LogBook, last_lines},
 };
 use crate::{
@@ -53,8 +54,31 @@ pub struct Film {
     pub seconds: f64,
     /// How to show it.
     pub view: Arc<View>,
-    /// What Blender printed for it: whose log, and which part.
-    pub log: (Arc<LogBook>, u64),
+    /// What Blender printed for it.
+    pub log: Printed,
+}
+
+/// Where a film's log is.
+pub enum Printed {
+    /// In a worker's book, under this number.
+    Book(Arc<LogBook>, u64),
+    /// Here; the worker was of an earlier life of this slave.
+    Before(String),
+}
+
+impl From<Saved> for Film {
+    fn from(saved: Saved) -> Self {
+        let Saved { film, seconds, log, view: table, .. } = saved;
+        Self { path: film, seconds, view: Arc::new(view(table)), log: Printed::Before(log) }
+    }
+}
+
+/// What became of a film.
+pub enum Outcome {
+    /// The master has it, or knows that there is none.
+    Settled,
+    /// The slave stops, or belongs to another farm by now.
+    Waits,
 }
 
 /// A film that was looked at.
@@ -65,21 +89,43 @@ struct Parcel {
 }
 
 /// Hands a film in, or tells why it is none. The permit bounds how many wait.
-pub async fn film(shared: Arc<Shared>, task: Task, film: Film, permit: OwnedSemaphorePermit) {
-    let (book, id) = &film.log;
-    let log = book.take(*id).await;
-    match look(&shared, &task, &film).await {
+pub async fn film(shared: Arc<Shared>, task: Task, film: Film, permit: Option<OwnedSemaphorePermit>) {
+    let (log, new) = match &film.log {
+        Printed::Book(book, id) => {
+            // Twice: what is rendered must not be lost while the last line of its log is waited for.
+            keep(&shared, &task, film.seconds, "");
+            let log = book.take(*id).await;
+            keep(&shared, &task, film.seconds, &log);
+            (log, true)
+        }
+        Printed::Before(log) => (log.clone(), false),
+    };
+    let outcome = match look(&shared, &task, &film).await {
         Ok((digest, jpeg)) => {
             let parcel =
                 Parcel { film: digest, preview: (digest_of(&jpeg), jpeg), log: (digest_of(log.as_bytes()), log) };
-            deliver(&shared, &task, &film, &parcel).await;
+            deliver(&shared, &task, &film, &parcel).await
         }
-        Err(why) => failed(&shared, &task, bad_picture(&task, &why), &log).await,
-    }
-    if let Err(error) = tokio::fs::remove_file(&film.path).await {
+        Err(why) if new => failed(&shared, &task, bad_picture(&task, &why), &log).await,
+        Err(why) => {
+            // A power cut, say: that is no attempt that failed.
+            tracing::warn!(target: "netrender::slave", job = %task.key.job, frame = %task.frame, why, "a film did not survive");
+            shared.desk.send_modify(|desk| desk.give_back(&task));
+            Outcome::Settled
+        }
+    };
+    if let Outcome::Settled = outcome
+        && let Err(error) = shared.folder.spool.remove(&task)
+    {
         tracing::warn!(target: "netrender::slave", path = %film.path.display(), %error, "a film stays in the spool");
     }
     drop(permit);
+}
+
+fn keep(shared: &Shared, task: &Task, seconds: f64, log: &str) {
+    if let Err(error) = tokio::task::block_in_place(|| shared.folder.spool.keep(task, seconds, log)) {
+        tracing::warn!(target: "netrender::slave", frame = %task.frame, %error, "the film would not survive a restart");
+    }
 }
 
 fn bad_picture(task: &Task, why: &str) -> TaskError {
@@ -101,7 +147,7 @@ async fn look(shared: &Shared, task: &Task, film: &Film) -> Result<(Digest, Vec<
     looking.await.unwrap_or_else(|error| Err(format!("it can't be decoded ({error})")))
 }
 
-async fn deliver(shared: &Arc<Shared>, task: &Task, film: &Film, parcel: &Parcel) {
+async fn deliver(shared: &Arc<Shared>, task: &Task, film: &Film, parcel: &Parcel) -> Outcome {
     let mut backoff = Backoff::new();
     // Also when the frame was dropped meanwhile: the master takes a late picture of an open frame, and says when it
     // needs none.
@@ -112,9 +158,16 @@ async fn deliver(shared: &Arc<Shared>, task: &Task, film: &Film, parcel: &Parcel
                 tracing::info!(target: "netrender::slave", %job, %frame, fresh, "handed in");
                 shared.desk.send_modify(|desk| desk.done(task));
                 shared.snapshot.send_modify(|shown| shown.rendered += 1);
-                return;
+                return Outcome::Settled;
             }
-            Err(error) if may_work_later(&error) => {
+            Err(error) if error.is_code("unknown_job") || error.is_code("unknown_frame") => {
+                let (job, frame) = (task.key.job, task.frame);
+                tracing::info!(target: "netrender::slave", %job, %frame, "nobody needs it any more");
+                shared.desk.send_modify(|desk| desk.done(task));
+                return Outcome::Settled;
+            }
+            // Pieces may go between the question and the hand-in, with a job that was deleted.
+            Err(error) if may_work_later(&error) || error.is_code("missing_pieces") => {
                 tracing::debug!(target: "netrender::slave", frame = %task.frame, %error, "not handed in yet");
                 backoff.wait().await;
             }
@@ -127,6 +180,7 @@ async fn deliver(shared: &Arc<Shared>, task: &Task, film: &Film, parcel: &Parcel
             }
         }
     }
+    Outcome::Waits
 }
 
 async fn attempt(api: &Api, slave: SlaveId, task: &Task, film: &Film, parcel: &Parcel) -> Result<bool, ApiError> {
@@ -150,7 +204,7 @@ async fn attempt(api: &Api, slave: SlaveId, task: &Task, film: &Film, parcel: &P
 }
 
 /// Tells the master that a frame failed; the message ends with the log's last lines.
-pub async fn failed(shared: &Arc<Shared>, task: &Task, mut error: TaskError, log: &str) {
+pub async fn failed(shared: &Arc<Shared>, task: &Task, mut error: TaskError, log: &str) -> Outcome {
     let quoted = last_lines(log, QUOTED_LINES, QUOTED_BYTES);
     let (job, frame) = (task.key.job, task.frame);
     tracing::warn!(target: "netrender::slave", %job, %frame, kind = %error.kind, why = %error.message, "frame failed");
@@ -179,9 +233,10 @@ pub async fn failed(shared: &Arc<Shared>, task: &Task, mut error: TaskError, log
                     // The frame leaves our hands, the next poll says so, and the master gives it out again.
                     tracing::error!(target: "netrender::slave", %job, %frame, %why, "the master does not take the failure");
                 }
-                shared.desk.send_modify(|desk| desk.failed(task));
-                return;
+                shared.desk.send_modify(|desk| desk.give_back(task));
+                break;
             }
         }
     }
+    Outcome::Settled
 }

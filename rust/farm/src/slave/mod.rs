@@ -11,6 +11,7 @@ mod desk;
 mod folder;
 mod handin;
 mod render;
+mod spool;
 mod worker;
 
 use crate::api::{Api, ApiError};
@@ -61,7 +62,15 @@ pub struct SlaveOptions {
     pub console: bool,
     /// How much the files kept for jobs may weigh; a job in work may need more.
     pub cache_limit_bytes: u64,
+    /// How long a Blender may print nothing and use no processor time before it is killed and the frame tried again;
+    /// zero: for ever.
+    pub hang_timeout: Duration,
+    /// Whether jobs' files are removed when the slave stops; frames not handed in yet stay.
+    pub clear_on_exit: bool,
 }
+
+/// [`SlaveOptions::hang_timeout`] unless told otherwise.
+pub const DEFAULT_HANG_TIMEOUT_S: f64 = 600.0;
 
 /// What a slave keeps of jobs' files unless told otherwise.
 pub const DEFAULT_CACHE_GB: f64 = 50.0;
@@ -256,9 +265,10 @@ impl Slave {
         if let Some(address) = &options.master {
             Api::new(address).map_err(SlaveError::Address)?;
         }
-        let folder = Folder::open(&options.data, options.cache_limit_bytes)?;
+        let (folder, saved) = Folder::open(&options.data, options.cache_limit_bytes)?;
         let failed = |source| SlaveError::Folder { path: options.data.clone(), source };
-        let launch = Launch::new(&options.blender, &folder.worker(), options.console).map_err(failed)?;
+        let launch = Launch::new(&options.blender, &folder.worker(), options.console, options.hang_timeout);
+        let launch = launch.map_err(failed)?;
         let worker = Worker::start(&launch).await?;
         let host = crate::machine_name();
         let name = if options.name.trim().is_empty() { host.clone() } else { options.name.trim().to_owned() };
@@ -283,6 +293,15 @@ impl Slave {
             stop: CancellationToken::new(),
             parts: Mutex::default(),
         });
+        for saved in saved {
+            let (again, task) = (Arc::clone(&shared), saved.task.clone());
+            tracing::info!(target: "netrender::slave", job = %task.key.job, frame = %task.frame, "rendered before, to be handed in");
+            shared.desk.send_modify(|desk| desk.recover(&task));
+            shared.spawn("hand-in", async move {
+                let stop = again.stop.clone();
+                stop.run_until_cancelled(handin::film(again, task, saved.into(), None)).await;
+            });
+        }
         shared.spawn("rendering", render::Stage::new(Arc::clone(&shared), worker).run());
         let (stop, talk) = (shared.stop.clone(), agent::run(Arc::clone(&shared), info, finder));
         shared.spawn("agent", async move {
@@ -301,7 +320,7 @@ impl Slave {
     }
 
     /// Ends rendering, tells the master and leaves no Blender behind; takes at most about two seconds. What was rendered
-    /// and not handed in is lost.
+    /// and not handed in waits in the folder for the next start.
     pub async fn stop(self) {
         let shared = &self.shared;
         shared.stop.cancel();
@@ -310,6 +329,9 @@ impl Slave {
         let (ended, ()) = tokio::join!(ended, shared.leave());
         if ended.is_err() {
             tracing::warn!(target: "netrender::slave", "a part of the slave did not end in time");
+        }
+        if shared.options.clear_on_exit {
+            shared.folder.clear();
         }
         shared.folder.release();
         shared.snapshot.send_modify(|shown| {

@@ -5,19 +5,24 @@ use super::{
     Shared, SlaveStatus,
     assets::{JobTree, failure},
     desk::{JobKey, Task},
-    handin::{self, Film, View},
+    handin::{self, Film, Printed, View},
     worker::{
         AskError, Worker, last_lines,
         protocol::{Ask, Loaded, Rendered},
     },
 };
 use netrender_core::task::TaskError;
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::Semaphore;
 
 /// Films on disk that wait for their hand-in, the one being rendered included. Beyond that rendering pauses: a master
 /// away for a day must not fill the disk.
 const PENDING_FILMS: usize = 32;
+/// How often a full disk is looked at again.
+const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
 /// Longest progress text passed on.
 const PROGRESS_CHARS: usize = 120;
 
@@ -82,8 +87,13 @@ impl Stage {
         match outcome {
             Some(Ok(film)) => self.shared.spawn("hand-in", async move {
                 let stop = shared.stop.clone();
-                stop.run_until_cancelled(handin::film(shared, task, film, permit)).await;
+                stop.run_until_cancelled(handin::film(shared, task, film, Some(permit))).await;
             }),
+            Some(Err((error, _))) if shared.folder.is_nearly_full() => {
+                // That is this machine's trouble and no attempt of the frame's.
+                tracing::warn!(target: "netrender::slave", %job, %frame, why = %error.message, "given back: the disk is full");
+                shared.desk.send_modify(|desk| desk.give_back(&task));
+            }
             Some(Err((error, log))) => self.shared.spawn("failure report", async move {
                 let stop = shared.stop.clone();
                 stop.run_until_cancelled(handin::failed(&shared, &task, error, &log)).await;
@@ -104,6 +114,7 @@ impl Stage {
     async fn next(&mut self) -> Task {
         let mut desk = self.shared.desk.subscribe();
         loop {
+            self.wait_for_room().await;
             let mut task = None;
             self.shared.desk.send_if_modified(|desk| {
                 task = desk.begin();
@@ -128,6 +139,32 @@ impl Stage {
         }
     }
 
+    /// Takes no work while a film might not fit on the disk.
+    async fn wait_for_room(&self) {
+        if !self.shared.folder.is_nearly_full() {
+            return;
+        }
+        let why =
+            format!("the disk with {} is nearly full: waits until there is room", self.shared.options.data.display());
+        tracing::warn!(target: "netrender::slave", "{why}");
+        self.shared.desk.send_modify(|desk| desk.close(true));
+        self.shared.snapshot.send_modify(|shown| {
+            (shown.job, shown.frame) = (None, None);
+            shown.progress.clear();
+            shown.message.clone_from(&why);
+            shown.error = Some(why);
+        });
+        while self.shared.folder.is_nearly_full() {
+            tokio::time::sleep(LOOK_FOR_ROOM).await;
+        }
+        tracing::info!(target: "netrender::slave", "there is room on the disk again");
+        self.shared.desk.send_modify(|desk| desk.close(false));
+        self.shared.snapshot.send_modify(|shown| {
+            shown.error = None;
+            shown.message = "waits for work".into();
+        });
+    }
+
     async fn render(&mut self, task: &Task) -> Result<Film, Failed> {
         let shared = Arc::clone(&self.shared);
         let warm =
@@ -138,7 +175,7 @@ impl Stage {
         let Some(current) = &mut self.current else {
             return Err((failure("internal", "no worker is there after a load".into()), String::new()));
         };
-        let path = shared.folder.spool().join(format!("{}-{}.exr", task.lease, task.frame));
+        let path = shared.folder.spool.film(task);
         let output = path.to_string_lossy();
         let gap_ms = self.last_end.map(|end| end.elapsed().as_secs_f64() * 1000.0);
         let asked = current
@@ -146,7 +183,7 @@ impl Stage {
             .ask::<Rendered>(Ask::Render { frame: task.frame.0, output: &output }, |text| show(&shared, text))
             .await;
         self.last_end = Some(Instant::now());
-        let log = (current.worker.log(), current.worker.last_id());
+        let log = Printed::Book(current.worker.log(), current.worker.last_id());
         match asked {
             Ok(Rendered { seconds }) => {
                 let (job, frame) = (task.key.job, task.frame);
@@ -184,7 +221,9 @@ impl Stage {
         let view = Arc::new(handin::view(None));
         let current = self.current.insert(Current { key: task.key.clone(), worker, view });
         show(&shared, "Loading the scene");
-        match current.worker.ask::<Loaded>(load_request(task, &tree, shared.options.threads), |_| ()).await {
+        let view = shared.folder.spool.view(&task.key);
+        let request = load_request(task, &tree, shared.options.threads, view.to_str());
+        match current.worker.ask::<Loaded>(request, |_| ()).await {
             Ok(loaded) => {
                 let seconds = started.elapsed().as_secs_f64();
                 tracing::info!(target: "netrender::slave", job = %task.key.job, seconds, "scene loaded");
@@ -229,6 +268,16 @@ impl Stage {
         };
         match error {
             AskError::Refused(complaint) => (failure(&complaint.kind, complaint.message), log),
+            AskError::Hung(silent) => {
+                self.current = None;
+                self.last_end = None;
+                let seconds = silent.as_secs_f64();
+                tracing::warn!(target: "netrender::slave", seconds, "blender hung and was killed");
+                let why = format!(
+                    "Blender printed nothing and used no processor time for {seconds:.0} s while {doing}, and was killed"
+                );
+                (failure("worker_hung", why), log)
+            }
             AskError::Died { status } => {
                 self.current = None;
                 self.last_end = None;
@@ -240,7 +289,7 @@ impl Stage {
     }
 }
 
-fn load_request<'a>(task: &'a Task, tree: &'a JobTree, threads: u32) -> Ask<'a> {
+fn load_request<'a>(task: &'a Task, tree: &'a JobTree, threads: u32, view_table: Option<&'a str>) -> Ask<'a> {
     Ask::Load {
         blend: &tree.blend,
         source: &tree.source,
@@ -251,7 +300,7 @@ fn load_request<'a>(task: &'a Task, tree: &'a JobTree, threads: u32) -> Ask<'a> 
         threads,
         paths: &tree.paths,
         scratch: &tree.scratch,
-        view_table: Some(&tree.view_table),
+        view_table,
     }
 }
 

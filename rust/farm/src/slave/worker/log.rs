@@ -166,6 +166,11 @@ impl LogBook {
         Ok(book)
     }
 
+    /// Changes whenever something is printed.
+    pub fn output(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Pages> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }

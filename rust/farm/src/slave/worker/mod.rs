@@ -4,12 +4,14 @@
 mod log;
 mod process;
 pub(super) mod protocol;
+mod pulse;
 
 pub(super) use log::{LogBook, last_lines};
 pub(super) use process::Launch;
 
 use process::Process;
 use protocol::{Ask, Complaint, Hello, Line, MAX_LINE_BYTES, PROTOCOL, Request};
+use pulse::Pulse;
 use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -56,6 +58,20 @@ pub enum AskError {
         /// Its exit status.
         status: String,
     },
+    /// It did nothing for this long and was killed.
+    Hung(Duration),
+}
+
+/// Why an exchange came to nothing.
+enum Broken {
+    Line(std::io::Error),
+    Hung(Duration),
+}
+
+impl From<std::io::Error> for Broken {
+    fn from(error: std::io::Error) -> Self {
+        Self::Line(error)
+    }
 }
 
 /// A running worker.
@@ -67,6 +83,7 @@ pub struct Worker {
     stream: BufReader<TcpStream>,
     last_id: u64,
     busy: bool,
+    hang_timeout: Duration,
 }
 
 impl Worker {
@@ -86,7 +103,8 @@ impl Worker {
         };
         let what = match met {
             Ok((hello, stream)) if hello.protocol == PROTOCOL => {
-                return Ok(Self { hello, process, stream, last_id: 0, busy: false });
+                let hang_timeout = launch.hang_timeout;
+                return Ok(Self { hello, process, stream, last_id: 0, busy: false, hang_timeout });
             }
             Ok((hello, _)) => format!("speaks worker protocol {} instead of {PROTOCOL}", hello.protocol),
             Err(what) => what,
@@ -104,7 +122,12 @@ impl Worker {
         mut progress: impl FnMut(&str),
     ) -> Result<T, AskError> {
         self.busy = true;
-        match self.exchange(ask, &mut progress).await {
+        let mut pulse = Pulse::new(self.process.id(), self.hang_timeout);
+        match self.exchange(ask, &mut progress, &mut pulse).await {
+            Err(Broken::Hung(silent)) => {
+                self.process.kill().await;
+                Err(AskError::Hung(silent))
+            }
             Ok(Ok(value)) => {
                 self.busy = false;
                 serde_json::from_value(value).map_err(|error| {
@@ -116,7 +139,7 @@ impl Worker {
                 self.busy = false;
                 Err(AskError::Refused(complaint))
             }
-            Err(broken) => {
+            Err(Broken::Line(broken)) => {
                 tracing::debug!(target: "netrender::slave", %broken, "the line to blender broke");
                 let (status, _) = self.process.post_mortem().await;
                 Err(AskError::Died { status })
@@ -128,14 +151,16 @@ impl Worker {
         &mut self,
         ask: Ask<'_>,
         progress: &mut impl FnMut(&str),
-    ) -> std::io::Result<Result<serde_json::Value, Complaint>> {
+        pulse: &mut Pulse,
+    ) -> Result<Result<serde_json::Value, Complaint>, Broken> {
         self.last_id += 1;
         let id = self.last_id;
-        let mut line = serde_json::to_vec(&Request { id, ask })?;
+        let mut line = serde_json::to_vec(&Request { id, ask }).map_err(std::io::Error::from)?;
         line.push(b'\n');
         self.stream.get_mut().write_all(&line).await?;
         let mut printed = self.process.log.progress.subscribe();
         printed.mark_unchanged();
+        let mut output = self.process.log.output();
         let mut line = Vec::new();
         loop {
             let mut bounded = (&mut self.stream).take(MAX_LINE_BYTES);
@@ -146,7 +171,13 @@ impl Worker {
                     progress(&printed.borrow_and_update());
                     continue;
                 }
+                Ok(()) = output.changed() => {
+                    pulse.beat();
+                    continue;
+                }
+                silent = pulse.stopped() => return Err(Broken::Hung(silent)),
             }
+            pulse.beat();
             let answer = parse(&line)?;
             line.clear();
             if let Some(said) = answer.progress {
@@ -155,7 +186,7 @@ impl Worker {
                 return match (answer.ok, answer.error) {
                     (_, Some(complaint)) => Ok(Err(complaint)),
                     (Some(value), None) => Ok(Ok(value)),
-                    (None, None) => Err(std::io::Error::other("an answer without ok and error")),
+                    (None, None) => Err(std::io::Error::other("an answer without ok and error").into()),
                 };
             }
         }
@@ -185,7 +216,8 @@ impl Worker {
     pub async fn end(mut self) {
         if !self.busy && self.is_alive() {
             let mut ignore = |_: &str| ();
-            let quit = self.exchange(Ask::Quit, &mut ignore);
+            let mut pulse = Pulse::new(None, Duration::ZERO);
+            let quit = self.exchange(Ask::Quit, &mut ignore, &mut pulse);
             if let Ok(Ok(_)) = tokio::time::timeout(QUIT_WAIT, quit).await
                 && tokio::time::timeout(QUIT_WAIT, self.process.ended()).await.is_ok()
             {

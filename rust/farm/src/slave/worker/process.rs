@@ -23,18 +23,20 @@ pub struct Launch {
     blender: Blender,
     script: PathBuf,
     console: bool,
+    /// How long a Blender may do nothing before it counts as hung; zero for ever.
+    pub hang_timeout: Duration,
 }
 
 impl Launch {
     /// `program`: a Blender, or a Python that has `bpy`. Writes the script into `folder`.
-    pub fn new(program: &Path, folder: &Path, console: bool) -> std::io::Result<Self> {
+    pub fn new(program: &Path, folder: &Path, console: bool, hang_timeout: Duration) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let script = std::path::absolute(folder.join("worker.py"))?;
         std::fs::write(&script, SCRIPT)?;
         // A bare name is looked up on PATH; anything else must not depend on the current folder.
         let bare = program.components().count() == 1;
         let program = if bare { program.to_owned() } else { std::path::absolute(program)? };
-        Ok(Self { blender: Blender::at(&program), script, console })
+        Ok(Self { blender: Blender::at(&program), script, console, hang_timeout })
     }
 
     /// The program, for messages.
@@ -77,6 +79,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// Its number; None once it ended.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Whether it still runs.
     pub fn is_alive(&mut self) -> bool {
         if self.ended.is_none() {

@@ -1,0 +1,183 @@
+//! Films that wait to be handed in. Each has a note beside it that says what it is, so that a slave that is started again
+//! hands in what it had rendered. A film without a note is none: Blender was still writing it.
+
+use super::desk::{JobKey, Task};
+use crate::blobs::digest_of;
+use netrender_core::{
+    ids::{Frame, JobId, LeaseId},
+    job::JobSpec,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// What another farm did not ask for within this time it will not ask for any more.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The folder.
+#[derive(Debug)]
+pub struct Spool {
+    dir: PathBuf,
+}
+
+/// A film of an earlier life of this slave.
+#[derive(Debug)]
+pub struct Saved {
+    /// What it is a film of.
+    pub task: Task,
+    /// Where it is.
+    pub film: PathBuf,
+    /// Blender's time for it.
+    pub seconds: f64,
+    /// What Blender printed, as far as it was known.
+    pub log: String,
+    /// The view transform's table, if it was made.
+    pub view: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Note {
+    farm: String,
+    lease: LeaseId,
+    job: JobId,
+    frame: Frame,
+    spec: JobSpec,
+    seconds: f64,
+    log: String,
+}
+
+impl Spool {
+    /// Opens or makes the folder, finds what waits, and sweeps the rest.
+    pub fn open(dir: &Path) -> io::Result<(Self, Vec<Saved>)> {
+        fs::create_dir_all(dir)?;
+        let spool = Self { dir: dir.to_owned() };
+        let mut saved = Vec::new();
+        let mut kept = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "json")
+                && let Some(found) = spool.read(&path)
+            {
+                kept.extend([path, found.film.clone(), spool.view(&found.task.key)]);
+                saved.push(found);
+            }
+        }
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            if !kept.contains(&path) {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok((spool, saved))
+    }
+
+    /// Where Blender shall write this film.
+    pub fn film(&self, task: &Task) -> PathBuf {
+        self.dir.join(format!("{}-{}-{}.exr", farm_of(&task.key), task.lease, task.frame))
+    }
+
+    /// Where a job's view transform is kept: beside the films that need it.
+    pub fn view(&self, key: &JobKey) -> PathBuf {
+        self.dir.join(format!("{}-{}.png", farm_of(key), key.job))
+    }
+
+    /// Writes the note of a film that Blender finished.
+    pub fn keep(&self, task: &Task, seconds: f64, log: &str) -> io::Result<()> {
+        let note = Note {
+            farm: task.key.farm.to_string(),
+            lease: task.lease,
+            job: task.key.job,
+            frame: task.frame,
+            spec: (*task.spec).clone(),
+            seconds,
+            log: log.to_owned(),
+        };
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        serde_json::to_writer(io::BufWriter::new(&mut file), &note)?;
+        file.persist(self.film(task).with_extension("json")).map_err(|error| error.error).map(drop)
+    }
+
+    /// Removes a film that is handed in or of no use. The note goes first: a film alone is swept at the next start.
+    pub fn remove(&self, task: &Task) -> io::Result<()> {
+        let film = self.film(task);
+        for path in [film.with_extension("json"), film] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a film waits.
+    pub fn is_empty(&self) -> bool {
+        let notes = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        !notes.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|extension| extension == "json"))
+    }
+
+    fn read(&self, path: &Path) -> Option<Saved> {
+        let age = path.metadata().and_then(|meta| meta.modified()).ok()?.elapsed().unwrap_or_default();
+        let note: Note = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        let key = JobKey { farm: note.farm.into(), job: note.job };
+        let (lease, frame, spec) = (note.lease, note.frame, Arc::new(note.spec));
+        let task = Task { lease, key, frame, spec, scripts: false };
+        let film = self.film(&task);
+        let view = self.view(&task.key);
+        let view = view.is_file().then(|| view.to_str().map(str::to_owned)).flatten();
+        let whole = age < KEPT && film.is_file() && film.with_extension("json") == *path;
+        whole.then_some(Saved { task, film, seconds: note.seconds, log: note.log, view })
+    }
+}
+
+/// A farm's name comes from the network: not as it is into a file's name.
+fn farm_of(key: &JobKey) -> String {
+    digest_of(key.farm.as_bytes()).to_string()[..8].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(farm: &str, frame: i32) -> Task {
+        let spec = serde_json::json!({
+            "name": "n", "frames": "1", "engine": "CYCLES", "blender": [3, 4], "width": 1, "height": 1,
+            "manifest": "0".repeat(64),
+        });
+        Task {
+            lease: LeaseId(3),
+            key: JobKey { farm: farm.into(), job: JobId(1) },
+            frame: Frame(frame),
+            spec: Arc::new(serde_json::from_value(spec).unwrap()),
+            scripts: false,
+        }
+    }
+
+    #[test]
+    fn what_was_rendered_waits_over_a_restart_and_the_rest_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (spool, saved) = Spool::open(dir.path()).unwrap();
+        assert!(saved.is_empty() && spool.is_empty());
+        let (done, writing, gone, torn) = (task("../x", 1), task("../x", 2), task("y", 1), task("y", 2));
+        for task in [&done, &writing, &gone, &torn] {
+            fs::write(spool.film(task), "film").unwrap();
+        }
+        fs::write(spool.view(&done.key), "view").unwrap();
+        fs::write(spool.view(&gone.key), "view").unwrap();
+        spool.keep(&done, 1.5, "").unwrap();
+        spool.keep(&done, 1.5, "Saved").unwrap();
+        spool.keep(&gone, 1.0, "").unwrap();
+        spool.remove(&gone).unwrap();
+        fs::write(spool.film(&torn).with_extension("json"), "{\"farm\":").unwrap();
+
+        let (spool, mut saved) = Spool::open(dir.path()).unwrap();
+        let only = saved.pop().unwrap();
+        assert!(saved.is_empty() && !spool.is_empty());
+        assert_eq!((only.task.frame, &*only.task.key.farm, only.seconds, &*only.log), (Frame(1), "../x", 1.5, "Saved"));
+        assert!(only.view.is_some());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "film, note and view");
+    }
+}
