@@ -5,6 +5,7 @@ use crate::{
     digest::Digest,
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::{JobSpec, JobState},
+    retry::RetryPolicy,
     slave::{SlaveInfo, SlaveState, Version},
     task::TaskError,
 };
@@ -29,6 +30,9 @@ pub struct MasterInfo {
     /// Whether slaves run the Python that scenes bring along, for jobs that need it.
     #[serde(default)]
     pub scripts: bool,
+    /// How often and where a failed frame is tried again.
+    #[serde(default)]
+    pub retry: RetryPolicy,
     /// Room on the master's disk; None when the system does not tell.
     #[serde(default)]
     pub free_bytes: Option<u64>,
@@ -238,6 +242,9 @@ pub struct JobDetail {
     pub job: JobView,
     /// What was asked for.
     pub spec: JobSpec,
+    /// Slaves that must not touch it.
+    #[serde(default)]
+    pub blacklist: Vec<SlaveId>,
     /// In order of frames.
     pub tasks: Vec<TaskView>,
 }

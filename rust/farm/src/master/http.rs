@@ -40,8 +40,6 @@ const MAX_JSON: usize = 8 << 20;
 const MAX_BLOB: u64 = 64 << 30;
 /// A poll is answered within this time even if there is nothing to say; half of what the other side waits.
 const POLL: Duration = Duration::from_secs(25);
-/// How often slaves give a sign of life.
-const HEARTBEAT_S: f64 = 5.0;
 /// Errors kept of a slave's report; the whole log is a blob of its own.
 const MAX_ERROR_CHARS: usize = 16 << 10;
 
@@ -55,6 +53,8 @@ pub struct App {
     /// The working folder, to say how much room there is.
     pub data: Arc<std::path::Path>,
     pub space: Arc<Space>,
+    /// How often slaves give a sign of life.
+    pub heartbeat_s: f64,
 }
 
 type Answer<T> = Result<Json<T>, MasterError>;
@@ -232,7 +232,7 @@ async fn register(State(app): State<App>, Ours(request): Ours<RegisterRequest>) 
     let command = Command::Register { key: request.key, name: request.name, info: Box::new(request.info) };
     match app.owner.command(command).await? {
         Reply::Registered(slave) => {
-            Ok(Json(RegisterReply { slave, farm: app.info.farm.clone(), heartbeat_s: HEARTBEAT_S }))
+            Ok(Json(RegisterReply { slave, farm: app.info.farm.clone(), heartbeat_s: app.heartbeat_s }))
         }
         other => Err(unexpected(&other)),
     }

@@ -18,7 +18,10 @@ use crate::{
     pieces::{PieceError, PieceStore},
 };
 pub use check::{Findings, check};
-use netrender_core::wire::{FarmView, MasterInfo, PROTOCOL};
+use netrender_core::{
+    retry::RetryPolicy,
+    wire::{FarmView, MasterInfo, PROTOCOL},
+};
 use owner::Owner;
 use std::{
     fs::File,
@@ -147,13 +150,24 @@ impl Master {
             farm,
             name,
             scripts: options.allow_scripts,
+            retry: RetryPolicy::default(),
             free_bytes: None,
         });
         let (stop, stopped) = watch::channel(false);
         let pieces = Arc::new(pieces);
         let data = Arc::from(options.data.as_path());
         let space = Arc::default();
-        let app = http::App { owner: owner.clone(), blobs, pieces: pieces.clone(), info: info.clone(), data, space };
+        // Several in a timeout: one that gets lost on the way is no reason to give a slave up.
+        let heartbeat_s = (options.slave_timeout.as_secs_f64() / 4.0).clamp(0.25, 5.0);
+        let app = http::App {
+            owner: owner.clone(),
+            blobs,
+            pieces: pieces.clone(),
+            info: info.clone(),
+            data,
+            space,
+            heartbeat_s,
+        };
         let mut tasks = vec![tokio::spawn(serve(listener, http::router(app.clone()), stopped.clone()))];
         tasks.push(tokio::spawn(space::tend(app)));
         tasks.push(tokio::spawn(tick(owner.clone(), options.slave_timeout)));

@@ -43,7 +43,8 @@ pub fn job(farm: &Farm, job: &Job) -> JobView {
 /// A job with its frames.
 pub fn detail(farm: &Farm, one: &Job) -> JobDetail {
     let tasks = one.tasks.iter().map(|(frame, task)| view_task(farm, *frame, task)).collect();
-    JobDetail { job: job(farm, one), spec: one.spec.clone(), tasks }
+    let blacklist = one.blacklist.iter().copied().collect();
+    JobDetail { job: job(farm, one), spec: one.spec.clone(), blacklist, tasks }
 }
 
 fn view_task(farm: &Farm, frame: Frame, task: &Task) -> TaskView {

@@ -132,8 +132,9 @@ pub async fn beat(shared: Arc<Shared>) {
             // The poll notices too, and does something about it.
             tracing::debug!(target: "netrender::slave", %error, "heartbeat");
         }
-        let rest = Duration::from_secs_f64(here.heartbeat_s.clamp(1.0, 60.0)).saturating_sub(BEAT_AT_MOST);
-        tokio::time::sleep(BEAT_AT_MOST).await;
+        let every = Duration::from_secs_f64(here.heartbeat_s.clamp(0.25, 60.0));
+        let rest = every.saturating_sub(BEAT_AT_MOST);
+        tokio::time::sleep(every.min(BEAT_AT_MOST)).await;
         let begun = shown.wait_for(|shown| shown.frame.is_some() && (shown.job, shown.frame) != told);
         if let Ok(Err(_)) = tokio::time::timeout(rest, begun).await {
             return;
