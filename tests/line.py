@@ -4,17 +4,20 @@
 import contextlib
 import socket
 import threading
+import time
 
 
 class Line:
     """A TCP relay to `url`. `up` counts bytes towards it, `down` those back; `cut_after` bytes up, it breaks and stays
-    broken until `mend()`. `hold_after` bytes up, it stops moving until `release()`."""
+    broken until `mend()`, as after `cut()`. `hold_after` bytes up, it stops moving until `release()`. With `slow_s` it
+    rests that long after each few KiB."""
 
     def __init__(self, url, cut_after=None, hold_after=None):
         host, port = url.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)
         self._to = (host, int(port))
         self.up = self.down = 0
         self.cut_after, self.hold_after = cut_after, hold_after
+        self.slow_s = 0.0
         self.broken, self.held = threading.Event(), threading.Event()
         self._moving = threading.Event()
         self._moving.set()
@@ -30,7 +33,7 @@ class Line:
     def __exit__(self, *_):
         self._server.close()
         self.release()
-        self._break()
+        self.cut()
 
     @property
     def total(self):
@@ -47,7 +50,7 @@ class Line:
         self.hold_after = None
         self._moving.set()
 
-    def _break(self):
+    def cut(self):
         self.broken.set()
         with self._lock:
             for end in self._sockets:
@@ -75,8 +78,10 @@ class Line:
 
     def _pump(self, start, end, up):
         try:
-            while data := start.recv(1 << 18):
+            while data := start.recv(1 << 18 if not self.slow_s else 1 << 12):
                 self._moving.wait()
+                if self.slow_s:
+                    time.sleep(self.slow_s)
                 with self._lock:
                     if up:
                         self.up += len(data)
@@ -87,7 +92,7 @@ class Line:
                         self._moving.clear()
                         self.held.set()
                 if cut:
-                    self._break()
+                    self.cut()
                     return
                 end.sendall(data)
         except OSError:
@@ -96,3 +101,5 @@ class Line:
             for one in (start, end):
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
+            with self._lock:
+                self._sockets -= {start, end}
