@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
@@ -27,6 +28,7 @@ from scenes import FakeScenes, RealScenes
 CLIENTS = 2
 STALLED_S = 120  # a poll that broke silently is given up after 50 s
 LOOK_S = 0.2
+KILL_S = 30
 
 
 def arguments():
@@ -41,6 +43,10 @@ def arguments():
     parser.add_argument("--slaves", type=int, default=4)
     parser.add_argument(
         "--real", action="store_true", help="with the real Blender, and fewer slaves and frames"
+    )
+    parser.add_argument("--only", help="kinds of faults, with commas between; else all of them")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the logs and folders of a run that passed, too"
     )
     parser.add_argument(
         "--newer", type=Path, help="the build that takes turns as master; else a copy of this one"
@@ -68,9 +74,16 @@ def main():
         env.environ["CHAOS_LEDGER"] = str(ledger.folder)
         newer = options.newer or Path(shutil.copy(PROGRAM, folder / "netrender-newer"))
         farm = Farm(env, scenes.blender, min(options.slaves, 2) if options.real else options.slaves, newer)
-        closing.callback(lambda: farm.close(keep=bool(audit.failed) or sys.exc_info()[0] is not None))
+        closing.callback(
+            lambda: farm.close(keep=options.keep or bool(audit.failed) or sys.exc_info()[0] is not None)
+        )
         closing.callback(kill_all, env)
-        run(options, farm, scenes, audit, ledger)
+        board = Board(options.jobs)
+        closing.callback(board.over.set)
+        try:
+            run(options, farm, scenes, board, audit, ledger)
+        except Exception:
+            audit.none("errors of the harness", [traceback.format_exc()])
     audit.figure("wall time", f"{time.monotonic() - began:.0f} s")
     print("\n".join(audit.lines))
     if audit.failed:
@@ -79,15 +92,17 @@ def main():
             f"FAILED (seed {options.seed}): {', '.join(audit.failed)}\nagain: {again}\nlogs and folders: {folder}"
         )
         return 1
-    shutil.rmtree(folder)
+    if options.keep:
+        print(f"logs and folders: {folder}")
+    else:
+        shutil.rmtree(folder)
     print(f"passed (seed {options.seed})")
     return 0
 
 
-def run(options, farm, scenes, audit, ledger):
-    board = Board(options.jobs)
+def run(options, farm, scenes, board, audit, ledger):
     clients = [Client(number, options.seed, farm, scenes, board) for number in range(CLIENTS)]
-    faults = Faults(options.seed, farm, scenes, board)
+    faults = Faults(options.seed, farm, scenes, board, options.only and options.only.split(","))
     farm.start()
     for client in clients:
         client.start()
@@ -173,12 +188,13 @@ def stop(farm, audit):
 
 
 def kill_all(env):
-    """For a run that broke off."""
-    while left := env.running():
+    """For a run that broke off, in which threads may go on starting processes for a moment."""
+    until = time.monotonic() + KILL_S
+    while (left := env.running()) and time.monotonic() < until:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(LOOK_S)  # the dead stay in the list for a moment
+        time.sleep(LOOK_S)
     for service in env.services:
         service.popen.wait()
     env.services.clear()

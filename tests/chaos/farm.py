@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+from fake_blender import FAKE
 from line import Line
 from master_api import MasterApi
 from processes import PROGRAM, START_S, wait_until
@@ -186,8 +187,14 @@ class Clock:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_CACHE_DURATION": "1",
             "NO_FAKE_STAT": "1",
-            "FAKETIME_DISABLE_SHM": "1",
         }
+
+    @staticmethod
+    def sweep():
+        """What libfaketime leaves of processes that were killed."""
+        for path in Path("/dev/shm").glob("*faketime_s*_*"):
+            if not Path("/proc", path.name.rsplit("_", 1)[1]).exists():
+                path.unlink(missing_ok=True)
 
     def jump(self, seconds):
         new = self._file.with_suffix(".new")
@@ -325,7 +332,8 @@ class Farm:
             line = Wire(self.master.port, self.env.mark[:4], number) if wired else Relay(self.master.port)
             self._closing.callback(line.close)
             disk = self._disk(name) if number in (0, slaves - 1) else None
-            clock = self._clock(name) if number == 0 else None
+            # A real Blender does not stand libfaketime, which a slave hands on to it.
+            clock = self._clock(name) if number == 0 and blender == FAKE else None
             slave = Slave(
                 self.env, name, self._folder(name), line=line, blender=blender, disk=disk, clock=clock
             )
@@ -368,3 +376,4 @@ class Farm:
         """Takes down lines and disks; `keep` copies what is on the disks first."""
         self._keep = keep
         self._closing.close()
+        Clock.sweep()

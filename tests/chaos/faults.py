@@ -22,7 +22,7 @@ JUMPS_S = (-86_400, -3600, -30, 30, 3600, 40_000_000)
 class Faults:
     """Deals the kinds from a shuffled deck, so that each has its turn, in some threads at a time."""
 
-    def __init__(self, seed, farm, scenes, board):
+    def __init__(self, seed, farm, scenes, board, only=None):
         self.seed, self.farm, self.scenes, self.board = seed, farm, scenes, board
         self.chance = random.Random(f"{seed} faults")
         self.counts = collections.Counter()
@@ -55,6 +55,8 @@ class Faults:
             del self.kinds["master's disk full"], self.kinds["slave's disk full"]
         if "clock" in farm.skipped:
             del self.kinds["clock jumped"]
+        if only:
+            self.kinds = {kind: self.kinds[kind] for kind in only}
 
     def run(self, over):
         """Until `over` is set; then everything is mended when this returns."""

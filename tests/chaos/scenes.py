@@ -12,7 +12,6 @@ import fake_blender
 import film
 from master_api import digest_of
 
-FAKE = Path(fake_blender.__file__)
 TEXTURE_BYTES = 200_000
 ADDED_BYTES = 1_000_000
 
@@ -42,7 +41,7 @@ class Wish:
 
 
 class FakeScenes:
-    blender = str(FAKE)
+    blender = fake_blender.FAKE
     has_api = True
 
     def __init__(self, folder, chance):
