@@ -179,10 +179,9 @@ class Audit:
         )
 
     def slaves_folders(self, slaves):
-        self.none(
-            "films left in spools",
-            (str(path) for slave in slaves for path in (slave.folder / "spool").rglob("*.exr")),
-        )
+        left = [path for slave in slaves for path in (slave.folder / "spool").iterdir()]
+        self.none("films left in spools", (path for path in left if path.suffix != ".part"))
+        self.figure("leftovers of broken renders in spools", sum(path.suffix == ".part" for path in left))
 
     def renders(self, rows, handed_in_by_us):
         """How many renders the frames cost. `rows` of the ledger: began or ended, look, frame, pid, trick."""

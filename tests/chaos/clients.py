@@ -7,6 +7,7 @@ import http.client
 import json
 import queue
 import random
+import select
 import subprocess
 import threading
 
@@ -104,6 +105,8 @@ class Client(threading.Thread):
         if mishap == "  submit again":
             connection = http.client.HTTPConnection(api.host, timeout=60)
             connection.request("POST", "/api/v1/jobs", json.dumps(spec), {"Content-Type": "application/json"})
+            # The answer is there, so the job is; nobody reads it.
+            select.select([connection.sock], [], [], PATIENCE_S)
             connection.close()
             self.board.mishap_counts[mishap] += 1
             return None

@@ -16,6 +16,7 @@ import json
 import os
 import random
 import select
+import shutil
 import socket
 import struct
 import sys
@@ -227,16 +228,23 @@ class Worker:
             trick = ""
         self.ledger.write("began", self.look, frame, os.getpid(), trick or "-")
         self.send(progress={"frame": frame, "text": "Sample 1/1"})
-        # Not time.sleep: with libfaketime in the process it fails.
-        select.select([], [], [], seconds + (HANG_S if trick == "hang" else 0))
-        if trick == "crash":
-            os.abort()
-        data = film(self.look, frame)
+        part = Path(
+            f"{output}.part"
+        )  # a folder, as the real worker has it: what is under the film's own name is whole
         try:
-            Path(output).write_bytes(data[: len(data) // 2] if trick == "broken" else data)
+            part.mkdir(exist_ok=True)
+            # Not time.sleep: with libfaketime in the process it fails.
+            select.select([], [], [], seconds + (HANG_S if trick == "hang" else 0))
+            if trick == "crash":
+                os.abort()
+            data = film(self.look, frame)
+            (part / "film").write_bytes(data[: len(data) // 2] if trick == "broken" else data)
+            (part / "film").replace(output)
         except OSError as error:
             self.ledger.write("ended", self.look, frame, os.getpid(), "unwritten")
             raise Refused("render_failed", f"{output}: {error}") from None
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
         print(f"Saved {output}", flush=True)
         self.ledger.write("ended", self.look, frame, os.getpid(), trick or "-")
         return {"frame": frame, "seconds": seconds, "output": output}

@@ -140,8 +140,6 @@ def wires_work():
 class Disk:
     """A file system of its own in memory. It is full when it is made as small as what is in it: no ballast needed."""
 
-    SPARE = 64 << 10
-
     def __init__(self, folder):
         self.folder = folder
         self.full_until = None  # inf while it is full
@@ -149,14 +147,15 @@ class Disk:
         command("mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "netrender-chaos", folder)
 
     def fill(self):
+        """Done again it takes what was freed meanwhile, as other programs on a full disk do."""
         self.full_until = float("inf")
         for _ in range(20):
             there = os.statvfs(self.folder)
             used = (there.f_blocks - there.f_bfree) * there.f_frsize
             # Refused when more was written meanwhile.
             with contextlib.suppress(AssertionError):
-                return command("mount", "-o", f"remount,size={used + self.SPARE}", self.folder)
-        self.full_until = None
+                return command("mount", "-o", f"remount,size={used}", self.folder)
+        self.free()
         raise AssertionError("the disk can't be made small")
 
     def free(self):

@@ -10,6 +10,7 @@ import random
 import signal
 import socket
 import threading
+import time
 
 from master_api import PROTOCOL, digest_of
 
@@ -193,8 +194,10 @@ class Faults:
         # Not under the unit's lock: what else happens while the disk is full is what this is about.
         unit = next((unit for unit in units if unit.disk.full_until != float("inf")), None)
         if unit:
-            unit.disk.fill()
-            self._last(chance, 1, 5)
+            until = time.monotonic() + chance.uniform(1, 5)
+            while time.monotonic() < until and not self._over.is_set():
+                unit.disk.fill()
+                self._over.wait(0.1)
             unit.disk.free()
         return unit is not None
 
