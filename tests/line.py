@@ -10,7 +10,10 @@ import time
 class Line:
     """A TCP relay to `url`. `up` counts bytes towards it, `down` those back; `cut_after` bytes up, it breaks and stays
     broken until `mend()`, as after `cut()`. `hold_after` bytes up, it stops moving until `release()`. With `slow_s` it
-    rests that long after each few KiB."""
+    rests that long after each few KiB. With `damage` set, one bit of the next run of bytes that is long enough to be
+    no head of a message is flipped, and `damage` cleared."""
+
+    LONG = 16 << 10
 
     def __init__(self, url, cut_after=None, hold_after=None):
         host, port = url.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)
@@ -18,7 +21,7 @@ class Line:
         self.up = self.down = 0
         self.cut_after, self.hold_after = cut_after, hold_after
         self.slow_s = 0.0
-        self.broken, self.held = threading.Event(), threading.Event()
+        self.broken, self.held, self.damage = threading.Event(), threading.Event(), threading.Event()
         self._moving = threading.Event()
         self._moving.set()
         self._lock = threading.Lock()
@@ -94,6 +97,10 @@ class Line:
                 if cut:
                     self.cut()
                     return
+                if len(data) >= self.LONG and self.damage.is_set():
+                    self.damage.clear()
+                    middle = len(data) // 2
+                    data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
                 end.sendall(data)
         except OSError:
             pass

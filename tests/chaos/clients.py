@@ -83,9 +83,8 @@ class Client(threading.Thread):
             mishap = None
             with contextlib.suppress(queue.Empty):
                 mishap = self.board.mishaps.get_nowait()
-            by_hand = (
-                self.scenes.has_api and mishap != "client killed" and (mishap or self.chance.random() < 0.4)
-            )
+            by_hand = self.scenes.has_api and not mishap and self.chance.random() < 0.4
+            by_hand |= mishap == "  submit again"
             try:
                 job = self._by_hand(wish, mishap) if by_hand else self._by_command(wish, mishap)
             except (OSError, AssertionError, ValueError, http.client.HTTPException):
@@ -118,29 +117,26 @@ class Client(threading.Thread):
         self.sent += 1
         with contextlib.ExitStack() as held:
             url, line = self.farm.master.url, None
-            if mishap == "client killed":
-                line = held.enter_context(
-                    Line(url, hold_after=int(wish.bytes * self.chance.uniform(0.2, 0.8)))
-                )
+            if mishap:
+                line = held.enter_context(Line(url))
                 url = line.url
-            options = ["--frames", wish.frame_list, "--name", wish.name, "--chunk", wish.chunk]
-            options += [
-                "--priority",
-                wish.priority,
-                "--blender",
-                self.scenes.blender,
-                "--split",
-                "off",
-                "--json",
-            ]
+            if mishap == "client killed":
+                line.hold_after = int(wish.bytes * self.chance.uniform(0.2, 0.8))
+            elif mishap == "bytes damaged":
+                line.damage.set()
+            options = ["--master", url, "--blender", self.scenes.blender, "--split", "off", "--json"]
+            options += ["--frames", wish.frame_list, "--name", wish.name]
+            options += ["--chunk", wish.chunk, "--priority", wish.priority]
             options += ["--add", wish.added] if wish.added else []
-            command = [PROGRAM, "submit", wish.blend, "--master", url, *options]
-            service = self.farm.env.spawn(f"{self.name}.{wish.name}.{self.sent}", command)
+            name = f"{self.name}.{wish.name}.{self.sent}"
+            service = self.farm.env.spawn(name, [PROGRAM, "submit", wish.blend, *options])
             try:
-                if line and self._reached(line, service):
+                if mishap == "client killed" and self._reached(line, service):
                     service.popen.kill()
                     self.board.mishap_counts[mishap] += 1
                 service.popen.wait(PATIENCE_S)
+                if mishap == "bytes damaged" and not line.damage.is_set():
+                    self.board.mishap_counts[mishap] += 1
             except subprocess.TimeoutExpired:
                 service.popen.kill()
                 raise AssertionError(f"{service.name} did not end:\n{service.text()}") from None

@@ -45,7 +45,7 @@ class Relay:
     def __init__(self, port):
         self._line = Line(f"http://127.0.0.1:{port}")
         self.url = self._line.url
-        self.cut, self.mend = self._line.cut, self._line.mend
+        self.cut, self.mend, self.damage = self._line.cut, self._line.mend, self._line.damage
 
     def slow(self):
         self._line.slow_s = 0.05

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 
+from farm import Relay
 from master_api import PROTOCOL, digest_of
 
 NO_ANSWER = (OSError, ValueError, http.client.HTTPException)
@@ -45,6 +46,7 @@ class Faults:
             "client killed": self.client_killed,
             "line cut": self.line_cut,
             "line slow": self.line_slow,
+            "bytes damaged": self.bytes_damaged,
             "request repeated": self.request_repeated,
             "request damaged": self.request_damaged,
             "job changed": self.job_changed,
@@ -79,8 +81,7 @@ class Faults:
             if happened:
                 self.counts[kind] += 1
             elif happened is False:
-                # Its victim was busy: its turn comes sooner.
-                self._deck.append(kind)
+                self._deck.insert(0, kind)  # its victim was busy: later again
         except Exception as error:
             self.problems.append(f"{kind}: {type(error).__name__}: {error}")
         finally:
@@ -184,6 +185,21 @@ class Faults:
                 return True
         return False
 
+    def bytes_damaged(self, chance):
+        """A bit flips on the way: of the next upload, or of what a slave fetches."""
+        relayed = [slave for slave in self._slaves(chance) if isinstance(slave.line, Relay)]
+        if not relayed or chance.random() < 0.5:
+            self.board.mishaps.put("bytes damaged")
+            return None
+        damage = relayed[0].line.damage
+        damage.set()
+        until = time.monotonic() + 5
+        while damage.is_set() and time.monotonic() < until and not self._over.is_set():
+            self._over.wait(0.1)
+        happened = not damage.is_set()
+        damage.clear()
+        return happened
+
     def master_disk_full(self, chance):
         return self._disk_full(chance, [self.farm.master])
 
@@ -218,15 +234,10 @@ class Faults:
         return None
 
     def request_repeated(self, chance):
-        ways = [
-            self._hand_in_again,
-            self._hand_in_late,
-            self._fail_late,
-            self._poll_again,
-            self._register_again,
-        ]
-        ways += [self._submit_again]
-        way = chance.choice(ways if self.scenes.has_api else [w for w in ways if w not in (ways[1], ways[5])])
+        ways = [self._hand_in_again, self._fail_late, self._poll_again, self._register_again]
+        if self.scenes.has_api:
+            ways += [self._hand_in_late, self._submit_again]
+        way = chance.choice(ways)
         try:
             if not way(chance):
                 return False
