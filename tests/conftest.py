@@ -6,6 +6,7 @@ import socket
 
 import blenders
 import pytest
+from hosts import TwoHosts
 from processes import PROGRAM, FarmEnv
 
 STRICT = os.environ.get("NETRENDER_TEST_STRICT") == "1" or os.environ.get("CI") == "true"
@@ -95,3 +96,12 @@ def as_root():
     """For what needs mounts and network namespaces."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
+
+
+@pytest.fixture
+def two_hosts(as_root, farm):
+    """Two machines joined by a wire."""
+    with TwoHosts(farm.mark[:6]) as hosts:
+        yield hosts
+        farm.close()  # before the wire goes
+        farm.services.clear()

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finding masters: on this machine, and from another one across a real (virtual) wire."""
 
-import contextlib
 import statistics
-import subprocess
 
 import film
-import pytest
 from processes import PROGRAM
 
 PROMPT_S = 0.3
@@ -55,60 +52,15 @@ def test_two_masters_are_both_found(farm):
     assert set(names) <= heard
 
 
-def ip(*arguments):
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr}"
-
-
-@pytest.fixture
-def two_hosts(as_root, farm):
-    """Names of two network namespaces joined by a wire: 10.77.0.1 and 10.77.0.2. No default route in either."""
-    mark = farm.mark[:6]
-    hosts = [f"nr{mark}a", f"nr{mark}b"]
-    try:
-        for host in hosts:
-            ip("netns", "add", host)
-        ip(
-            "link",
-            "add",
-            f"v{mark}a",
-            "netns",
-            hosts[0],
-            "type",
-            "veth",
-            "peer",
-            "name",
-            f"v{mark}b",
-            "netns",
-            hosts[1],
-        )
-        for host, end, address in zip(hosts, "ab", ("10.77.0.1/24", "10.77.0.2/24"), strict=True):
-            ip("-n", host, "addr", "add", address, "brd", "+", "dev", f"v{mark}{end}")
-            ip("-n", host, "link", "set", f"v{mark}{end}", "up")
-            ip("-n", host, "link", "set", "lo", "up")
-        yield hosts
-        farm.close()  # before the wire goes
-        farm.services.clear()
-    finally:
-        for host in hosts:
-            with contextlib.suppress(AssertionError):
-                ip("netns", "del", host)
-
-
-def on(farm, host):
-    farm.prefix = ["ip", "netns", "exec", host]
-
-
 def test_a_master_on_another_machine_is_found_and_used(farm, two_hosts, blender_program, tmp_path):
-    here, there = two_hosts
     name = f"wire-{farm.mark[:8]}"
-    on(farm, there)
+    two_hosts.on(farm, two_hosts.there)
     farm.master(name=name, host="", broadcast=True)
     port = farm.services[0].url.rsplit(":", 1)[1].strip("/")
 
     # From the other end of the wire, its address there is heard
-    on(farm, here)
-    assert_found_promptly(farm, name, f"http://10.77.0.{1 if there.endswith('a') else 2}:{port}")
+    two_hosts.on(farm, two_hosts.here)
+    assert_found_promptly(farm, name, f"http://{two_hosts.address(two_hosts.there)}:{port}")
 
     # And nobody needs to type it: slave and client find it too
     farm.spawn(

@@ -138,6 +138,7 @@ def run(options, farm, scenes, board, audit, ledger):
     audit.figure("frames done", audit.done)
     stop(farm, audit)
     audit.logs(farm.env.folder)
+    audit.handed_in(farm.env.folder)
     audit.slaves_folders(farm.slaves)
     audit.check_command(farm.master.folder)
     audit.master_folder(farm.master.folder)

@@ -5,6 +5,7 @@ farm as people do, then in the folders of what was stopped."""
 import collections
 import concurrent.futures
 import json
+import re
 import sqlite3
 import struct
 import subprocess
@@ -103,34 +104,35 @@ class Audit:
             panics += [f"{log.name}: {line}" for line in text.splitlines() if "panicked" in line]
         self.none("panics", panics)
 
+    def handed_in(self, folder):
+        """What the slaves were told when they handed in."""
+        told = re.compile(r"handed in job=(\d+) frame=(-?\d+) fresh=true")
+        taken = collections.Counter(
+            found.groups()
+            for log in folder.glob("*.log")
+            for found in told.finditer(log.read_text(errors="replace"))
+        )
+        self.none("frames done more than once", (f"{key}: {n} times" for key, n in taken.items() if n > 1))
+
     def master_folder(self, data):
-        """Every event, blob and piece."""
+        """Every row, blob and piece. A master that was stopped leaves a snapshot and no events."""
         with sqlite3.connect(f"file:{data / 'farm.db'}?mode=ro", uri=True) as db:
-            events = [
-                json.loads(body)["event"] for (body,) in db.execute("SELECT body FROM event ORDER BY seq")
-            ]
-        done = collections.Counter((e["job"], e["frame"]) for e in events if e["type"] == "task_done")
-        self.none("frames done more than once", (f"{key}: {n} times" for key, n in done.items() if n > 1))
-        failures = [e for e in events if e["type"] == "task_failed"]
-        kinds = collections.Counter(e["failure"]["error"]["kind"] for e in failures)
+            events = db.execute("SELECT body FROM event").fetchall()
+            wanted = {json.loads(head)["spec"]["manifest"] for (head,) in db.execute("SELECT head FROM job")}
+            tasks = db.execute("SELECT film, preview, log, failures FROM task").fetchall()
+        self.none("events beside the snapshot", (body for (body,) in events))
+        failures = [failure for *_, text in tasks if text for failure in json.loads(text)]
+        kinds = collections.Counter(failure["error"]["kind"] for failure in failures)
         self.none(
             "failures taken from leases long gone", ["chaos_late"] if kinds.pop("chaos_late", 0) else []
         )
         self.figure("attempts that failed", ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()) or 0)
-        self.figure("leases", sum(e["type"] == "lease_granted" for e in events))
-        self._blobs(data / "blobs", events)
+        wanted |= {digest.hex() for *digests, _ in tasks for digest in digests if digest}
+        wanted |= {failure["log"] for failure in failures if failure["log"]}
+        self._blobs(data / "blobs", wanted)
         self._pieces(data / "pieces")
 
-    def _blobs(self, folder, events):
-        wanted = set()
-        for event in events:
-            if event["type"] == "job_accepted":
-                wanted.add(event["spec"]["manifest"])
-            elif event["type"] == "task_done":
-                wanted |= {event["result"][key] for key in ("film", "preview", "log")}
-            elif event["type"] == "task_failed":
-                wanted.add(event["failure"]["log"])
-        wanted.discard(None)
+    def _blobs(self, folder, wanted):
         files = {path.name: path for path in folder.rglob("*") if path.is_file()}
         self.none("blobs lost", sorted(wanted - files.keys()))
         self.none(
@@ -180,7 +182,7 @@ class Audit:
 
     def slaves_folders(self, slaves):
         left = [path for slave in slaves for path in (slave.folder / "spool").iterdir()]
-        self.none("films left in spools", (path for path in left if path.suffix != ".part"))
+        self.none("films left in spools", (path for path in left if path.suffix in (".exr", ".json")))
         self.figure("leftovers of broken renders in spools", sum(path.suffix == ".part" for path in left))
 
     def renders(self, rows, handed_in_by_us):

@@ -34,10 +34,12 @@ HANG_S = 3.0
 # ---------------------------------------------------------------------------------------------------- scenes and films
 
 
-def scene(frames, seed, texture, noise_bytes):
-    """A scene file's bytes. `texture`: the name and the bytes of a file beside it."""
+def scene(frames, seed, texture, noise_bytes, seconds=0.0):
+    """A scene file's bytes. `texture`: the name and the bytes of a file beside it. `seconds`: how long each frame takes
+    beyond the usual; none of them goes wrong then."""
     name, content = texture
-    head = {"frames": frames, "texture": name, "digest": hashlib.sha256(content).hexdigest()}
+    digest = hashlib.sha256(content).hexdigest()
+    head = {"frames": frames, "texture": name, "digest": digest, "seconds": seconds}
     return json.dumps(head).encode() + b"\n" + random.Random(seed).randbytes(noise_bytes)
 
 
@@ -83,6 +85,11 @@ def film(look, frame):
     table = b"".join(struct.pack("<Q", first + line * (8 + row)) for line in range(HEIGHT))
     lines = (struct.pack("<ii", y, row) + pixels[y * row : (y + 1) * row] for y in range(HEIGHT))
     return header + table + b"".join(lines)
+
+
+def rest(seconds):
+    """time.sleep fails with libfaketime in the process."""
+    select.select([], [], [], seconds)
 
 
 def trick_of(look, frame):
@@ -165,6 +172,7 @@ class Worker:
         self.socket = socket.create_connection((host, int(port)))
         self.ledger = Ledger(os.environ["CHAOS_LEDGER"])
         self.look = None
+        self.seconds = 0.0
         self.send(
             hello={
                 "token": os.environ["NETRENDER_WORKER_TOKEN"],
@@ -217,6 +225,7 @@ class Worker:
             raise Refused("missing_file", f"{head['texture']} is not there")
         # Whatever the bytes are, they decide how the films look: a wrong texture is seen in the end.
         self.look = look_of(scene, Path(place).read_bytes())
+        self.seconds = head["seconds"]
         print("Read a scene", flush=True)
         return {"scene": "Scene", "engine": ENGINE, "width": WIDTH, "height": HEIGHT, "view_table": None}
 
@@ -224,7 +233,7 @@ class Worker:
         if self.look is None:
             raise Refused("not_loaded", "there is no scene")
         trick, seconds = trick_of(self.look, frame)
-        if trick and not self.ledger.is_first(self.look, frame):
+        if trick and (self.seconds or not self.ledger.is_first(self.look, frame)):
             trick = ""
         self.ledger.write("began", self.look, frame, os.getpid(), trick or "-")
         self.send(progress={"frame": frame, "text": "Sample 1/1"})
@@ -233,8 +242,10 @@ class Worker:
         )  # a folder, as the real worker has it: what is under the film's own name is whole
         try:
             part.mkdir(exist_ok=True)
-            # Not time.sleep: with libfaketime in the process it fails.
-            select.select([], [], [], seconds + (HANG_S if trick == "hang" else 0))
+            for second in range(int(self.seconds)):
+                self.send(progress={"frame": frame, "text": f"Sample {second}/{self.seconds:.0f}"})
+                rest(1.0)
+            rest(seconds + (HANG_S if trick == "hang" else 0))
             if trick == "crash":
                 os.abort()
             data = film(self.look, frame)

@@ -67,9 +67,8 @@ impl Folder {
                 tracing::warn!(target: "netrender::slave", name, %error, "not cleared");
             }
         }
-        if self.spool.is_empty() {
-            let _ = fs::remove_dir_all(self.root.join("spool"));
-        }
+        // Goes only when nothing waits in it.
+        let _ = fs::remove_dir(self.root.join("spool"));
     }
 
     /// Where jobs' files are laid out.

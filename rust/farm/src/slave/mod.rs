@@ -269,6 +269,7 @@ impl Slave {
         let failed = |source| SlaveError::Folder { path: options.data.clone(), source };
         let launch = Launch::new(&options.blender, &folder.worker(), options.console, options.hang_timeout);
         let launch = launch.map_err(failed)?;
+        launch.kill_orphans();
         let worker = Worker::start(&launch).await?;
         let host = crate::machine_name();
         let name = if options.name.trim().is_empty() { host.clone() } else { options.name.trim().to_owned() };
@@ -329,6 +330,9 @@ impl Slave {
         let (ended, ()) = tokio::join!(ended, shared.leave());
         if ended.is_err() {
             tracing::warn!(target: "netrender::slave", "a part of the slave did not end in time");
+        }
+        if let Err(error) = shared.folder.spool.sweep() {
+            tracing::warn!(target: "netrender::slave", %error, "broken renders stay in the spool");
         }
         if shared.options.clear_on_exit {
             shared.folder.clear();

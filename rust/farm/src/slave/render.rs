@@ -84,6 +84,10 @@ impl Stage {
         };
         let shared = Arc::clone(&self.shared);
         shared.desk.send_modify(|desk| desk.settle(&task));
+        if !matches!(outcome, Some(Ok(_))) {
+            // A film may have been finished in the same moment.
+            let _ = shared.folder.spool.remove(&task);
+        }
         match outcome {
             Some(Ok(film)) => self.shared.spawn("hand-in", async move {
                 let stop = shared.stop.clone();

@@ -55,24 +55,31 @@ impl Spool {
     pub fn open(dir: &Path) -> io::Result<(Self, Vec<Saved>)> {
         fs::create_dir_all(dir)?;
         let spool = Self { dir: dir.to_owned() };
+        let saved = spool.sweep()?;
+        Ok((spool, saved))
+    }
+
+    /// Finds what waits, and removes all else. Not while anything is rendered.
+    pub fn sweep(&self) -> io::Result<Vec<Saved>> {
         let mut saved = Vec::new();
         let mut kept = Vec::new();
-        for entry in fs::read_dir(dir)? {
+        for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "json")
-                && let Some(found) = spool.read(&path)
+                && let Some(found) = self.read(&path)
             {
-                kept.extend([path, found.film.clone(), spool.view(&found.task.key)]);
+                kept.extend([path, found.film.clone(), self.view(&found.task.key)]);
                 saved.push(found);
             }
         }
-        for entry in fs::read_dir(dir)? {
+        for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
-            if !kept.contains(&path) {
-                fs::remove_file(&path)?;
+            if kept.contains(&path) {
+                continue;
             }
+            if path.is_dir() { fs::remove_dir_all(&path)? } else { fs::remove_file(&path)? }
         }
-        Ok((spool, saved))
+        Ok(saved)
     }
 
     /// Where Blender shall write this film.
@@ -111,12 +118,6 @@ impl Spool {
             }
         }
         Ok(())
-    }
-
-    /// Whether a film waits.
-    pub fn is_empty(&self) -> bool {
-        let notes = fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        !notes.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|extension| extension == "json"))
     }
 
     fn read(&self, path: &Path) -> Option<Saved> {
@@ -160,22 +161,24 @@ mod tests {
     fn what_was_rendered_waits_over_a_restart_and_the_rest_is_swept() {
         let dir = tempfile::tempdir().unwrap();
         let (spool, saved) = Spool::open(dir.path()).unwrap();
-        assert!(saved.is_empty() && spool.is_empty());
+        assert!(saved.is_empty());
         let (done, writing, gone, torn) = (task("../x", 1), task("../x", 2), task("y", 1), task("y", 2));
         for task in [&done, &writing, &gone, &torn] {
             fs::write(spool.film(task), "film").unwrap();
         }
         fs::write(spool.view(&done.key), "view").unwrap();
         fs::write(spool.view(&gone.key), "view").unwrap();
+        fs::create_dir(dir.path().join("writing")).unwrap();
+        fs::write(dir.path().join("writing").join("1.exr"), "fi").unwrap();
         spool.keep(&done, 1.5, "").unwrap();
         spool.keep(&done, 1.5, "Saved").unwrap();
         spool.keep(&gone, 1.0, "").unwrap();
         spool.remove(&gone).unwrap();
         fs::write(spool.film(&torn).with_extension("json"), "{\"farm\":").unwrap();
 
-        let (spool, mut saved) = Spool::open(dir.path()).unwrap();
+        let (_, mut saved) = Spool::open(dir.path()).unwrap();
         let only = saved.pop().unwrap();
-        assert!(saved.is_empty() && !spool.is_empty());
+        assert!(saved.is_empty());
         assert_eq!((only.task.frame, &*only.task.key.farm, only.seconds, &*only.log), (Frame(1), "../x", 1.5, "Saved"));
         assert!(only.view.is_some());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "film, note and view");

@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 use tokio::process::Command;
 
 /// The Python side of the worker, carried along so that a slave needs no add-on installed.
@@ -42,6 +43,20 @@ impl Launch {
     /// The program, for messages.
     pub fn program(&self) -> String {
         self.blender.path().display().to_string()
+    }
+
+    /// Ends Blenders that an earlier life of this slave left behind, stopped or hung. They are known by our script: the
+    /// folder it is in is locked by us, so nobody else can have started them.
+    pub fn kill_orphans(&self) {
+        let Ok(mut system) = System::new() else { return };
+        let what = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
+        system.refresh_processes_specifics(ProcessesToUpdate::All, false, what);
+        for (pid, process) in system.processes() {
+            if process.cmd().iter().any(|word| Path::new(word) == self.script) {
+                tracing::warn!(target: "netrender::slave", %pid, "a blender of an earlier run of this slave is killed");
+                process.kill();
+            }
+        }
     }
 
     /// Starts the process; it will connect to `address` and prove itself with `token`.
