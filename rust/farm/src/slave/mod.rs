@@ -1,13 +1,14 @@
 //! The slave: an agent on a machine that takes frames from a master, renders them in a warm Blender and hands them in.
 //! Here: its options, its state as shown to people, how it starts and stops, and what its parts share. The parts:
-//! `agent` talks with the master, `desk` holds the leases, `assets` brings the files, `render` drives the `worker`,
-//! `handin` sends results.
+//! `agent` talks with the master, `desk` holds the leases, `fetch` brings the files into the `cache`, `assets` lays
+//! them out for a job, `render` drives the `worker`, `handin` sends results.
 
 mod agent;
 mod assets;
 mod backoff;
 mod cache;
 mod desk;
+mod fetch;
 mod folder;
 mod handin;
 mod render;
