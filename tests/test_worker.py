@@ -118,7 +118,7 @@ class Worker:
             server.settimeout(PATIENCE_S)
             address = f"127.0.0.1:{server.getsockname()[1]}"
             env = dict(os.environ, NETRENDER_WORKER_ADDR=address, NETRENDER_WORKER_TOKEN="secret")
-            command = blender.command(ADDON / "worker.py")
+            command = blender.command(ADDON / "worker" / "netrender_worker.py")
             self.process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.PIPE)
             self.socket, _ = server.accept()
         self.socket.settimeout(PATIENCE_S)

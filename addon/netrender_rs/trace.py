@@ -3,7 +3,7 @@
 
 What lives here: a script for a background Blender, which opens a copy of the artist's scene (scripts off) in
 whatever folder it lies and tells what every path in it means on the artist's machine. What does not: copying,
-hashing and sending files, re-pathing (worker.py). Python's standard library and `bpy` only, Blender 3.4 to
+hashing and sending files, re-pathing (the worker). Python's standard library and `bpy` only, Blender 3.4 to
 5.x; imports nothing of ours.
 
     blender -b -noaudio -Y --python trace.py -- FILE.blend OUT.json [--source PATH] [--scene NAME]

@@ -1,5 +1,5 @@
 //! One warm Blender: started, introduced, asked one thing at a time, ended. What it is asked and why is decided by the
-//! rendering loop; what Blender does with it is `worker.py`.
+//! rendering loop; what Blender does with it is `addon/netrender_rs/worker`.
 
 mod log;
 mod process;

@@ -13,8 +13,15 @@ use std::{
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 use tokio::process::Command;
 
-/// The Python side of the worker, carried along so that a slave needs no add-on installed.
-const SCRIPT: &str = include_str!("../../../../../addon/netrender_rs/worker.py");
+/// What Blender runs.
+const SCRIPT: &str = "netrender_worker.py";
+/// The Python side of the worker, carried along so that a slave needs no add-on installed. The script finds the others
+/// beside itself.
+const FILES: [(&str, &str); 3] = [
+    (SCRIPT, include_str!("../../../../../addon/netrender_rs/worker/netrender_worker.py")),
+    ("netrender_worker_paths.py", include_str!("../../../../../addon/netrender_rs/worker/netrender_worker_paths.py")),
+    ("netrender_worker_scene.py", include_str!("../../../../../addon/netrender_rs/worker/netrender_worker_scene.py")),
+];
 /// A process whose socket closed ends by itself; a crashing Blender may first write its crash report.
 const EXIT_WAIT: Duration = Duration::from_secs(5);
 
@@ -29,11 +36,13 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// `program`: a Blender, or a Python that has `bpy`. Writes the script into `folder`.
+    /// `program`: a Blender, or a Python that has `bpy`. Writes the scripts into `folder`.
     pub fn new(program: &Path, folder: &Path, console: bool, hang_timeout: Duration) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let script = std::path::absolute(folder.join("worker.py"))?;
-        std::fs::write(&script, SCRIPT)?;
+        for (name, text) in FILES {
+            std::fs::write(folder.join(name), text)?;
+        }
+        let script = std::path::absolute(folder.join(SCRIPT))?;
         // A bare name is looked up on PATH; anything else must not depend on the current folder.
         let bare = program.components().count() == 1;
         let program = if bare { program.to_owned() } else { std::path::absolute(program)? };

@@ -1,10 +1,11 @@
-//! The worker's protocol 2 in Rust types: JSON lines over a loopback socket. Its description is the head of `worker.py`.
+//! The worker's protocol 2 in Rust types: JSON lines over a loopback socket. Its description is the head of
+//! `netrender_worker.py`.
 
 use netrender_core::slave::{Device, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The number `worker.py` says in its hello.
+/// The number `netrender_worker.py` says in its hello.
 pub const PROTOCOL: u32 = 2;
 /// Longest line taken from a worker.
 pub const MAX_LINE_BYTES: u64 = 4 << 20;

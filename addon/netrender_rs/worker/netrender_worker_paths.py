@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each path of the open scene means on this machine, and re-pointing it there, in memory.
+
+What lives here: every place in a datablock that holds a path, the rules by which the artist's paths become ours,
+and the refusal of a scene of which something that was sent would not be opened. What does not: the files
+themselves, which lie there already. The form of what a request says of paths is in netrender_worker.py.
+"""
+
+import os
+import re
+
+import bpy
+
+ODD_BYTES = {0x10DC00 + byte: 0xDC00 + byte for byte in range(0x80, 0x100)}
+TILES = {"<UDIM>": r"\d{4}", "<UVTILE>": r"u\d+_v\d+"}
+
+
+class Refused(Exception):
+    """A request that cannot be met: `kind` for programs, the message (what, where, what next) for people."""
+
+    def __init__(self, kind, message):
+        super().__init__(message)
+        self.kind = kind
+
+
+def normal(path, backslashes=True):
+    """One spelling: forward slashes, no `.`, `..` or doubled slashes. Does not touch the disk."""
+    if backslashes:
+        path = path.replace("\\", "/")
+    # A leading double slash reaches this only from a UNC path (`\\server\share`), where it means something.
+    head = "//" if path.startswith("//") else "/" if path.startswith("/") else ""
+    parts = []
+    for part in path.split("/"):
+        if part == ".." and parts:
+            parts.pop()
+        elif part not in ("", ".", ".."):
+            parts.append(part)
+    return head + "/".join(parts)
+
+
+def is_windows(path):
+    """Of a normal path: it names a drive or a server, and case does not matter in it."""
+    return path.startswith("//") or re.match(r"[A-Za-z]:/", path) is not None
+
+
+def key_of(path):
+    return path.casefold() if is_windows(path) else path
+
+
+def opened(raw, base):
+    """The path that Blender opens here for `raw` of a .blend at `base`; None if it would be a wrong one."""
+    native = raw.replace("\\", "/") if os.sep == "/" else raw
+    if raw.startswith("//"):
+        return os.path.normpath(os.path.join(os.path.dirname(base), native[2:].lstrip("/")))
+    # On Linux Blender takes `K:/x` for `/k/x`, which is another file or none.
+    return None if os.sep == "/" and re.match(r"[A-Za-z]:[\\/]|\\\\", raw) else os.path.normpath(native)
+
+
+def is_there(path):
+    """Whether a file or folder is there, or one for a path of tiles."""
+    if os.path.exists(path) or not any(token in path for token in TILES):
+        return os.path.exists(path)
+    folder, base = os.path.split(path)
+    pattern = re.escape(base)
+    for token, digits in TILES.items():
+        pattern = pattern.replace(token, digits)
+    try:
+        return any(re.fullmatch(pattern, name, re.IGNORECASE) for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def place_of(library):
+    """Where a library of the open file lies here. Blender rewrites nested ones' `//` for the main file."""
+    return opened(library.filepath, bpy.data.filepath) or library.filepath
+
+
+def is_packed(block):
+    packed = getattr(block, "packed_file", None) or getattr(block, "is_archive", False)
+    return bool(packed or len(getattr(block, "packed_files", ())))
+
+
+class Paths:
+    """What each path of the open file means here: exactly as the request says, else by the artist's path.
+    Paths that it does not know stay as they are."""
+
+    def __init__(self, blend, source, files, paths):
+        self._exact, self._entries = {}, []
+        for library, raw, target, must_exist in paths:
+            library = os.path.normpath(library) if library else ""
+            raw = raw.translate(ODD_BYTES)
+            self._exact[library, raw.replace("\\", "/")] = (target, must_exist)
+            self._entries.append((library, raw, target, must_exist))
+        self._files, self._folders, self._artists = {}, {}, {"": source.translate(ODD_BYTES)}
+        for path, target in {source: blend, **files}.items():
+            path = path.translate(ODD_BYTES)
+            path = normal(path, backslashes=not path.startswith("/"))
+            self._files[key_of(path)] = target
+            self._artists.setdefault(os.path.normpath(target), path)
+            self._add_folders(path, normal(target, backslashes=os.sep != "/"))
+        self._users = {}
+        self._wrong = []
+        self.settled = set()
+
+    def _add_folders(self, path, target):
+        # Files are mirrored, so folders correspond as far up as their names do. They are needed for what
+        # names no single file: cache folders, `<UDIM>` tiles, strips' folders.
+        while True:
+            (up_path, name), (up_target, other) = path.rpartition("/")[::2], target.rpartition("/")[::2]
+            if not up_path or not up_target or name != other:
+                return
+            path, target = up_path, up_target
+            if self._folders.setdefault(key_of(path), target) is not target:
+                return  # the rest of the way up is known
+
+    def _as_told(self, library, raw):
+        # On Linux Blender turns the backslashes of a file from Windows into slashes as it reads it.
+        return self._exact.get((library, raw.replace("\\", "/")))
+
+    def wanted(self, library, raw):
+        """(path here, must_exist) for `raw` of a library (its place here, "" for the main file), or None."""
+        return self._as_told(library, raw) or self._by_artists_path(self._on_artists_machine(library, raw))
+
+    def wanted_library(self, library):
+        """The same for the library's own path."""
+        raw, parent = library.filepath, library.parent
+        owner = place_of(parent) if parent is not None and parent != library else ""
+        exact = self._as_told(owner, raw)
+        if exact or not owner or not raw.startswith("//"):
+            return exact or self._by_artists_path(self._on_artists_machine(owner, raw))
+        # Blender has made it relative to the main file; the parent's folder is what the artist's file said.
+        try:
+            near = "//" + os.path.relpath(place_of(library), os.path.dirname(owner))
+        except ValueError:  # another drive
+            near = raw
+        guesses = ((owner, near), (owner, raw), ("", raw))
+        found = (self._by_artists_path(self._on_artists_machine(*guess)) for guess in guesses)
+        return next(filter(None, found), None)
+
+    def _on_artists_machine(self, library, raw):
+        if raw.startswith("//"):
+            base = self._artists.get(library)
+            if base is None:
+                return None
+            folder = base.replace("\\", "/").rpartition("/")[0]
+            return normal(f"{folder}/{raw[2:]}")
+        path = normal(raw)
+        return path if path.startswith("/") or is_windows(path) else None
+
+    def _by_artists_path(self, path):
+        if path is None:
+            return None
+        target = self._files.get(key_of(path))
+        if target is not None:
+            return target, True
+        rest = []
+        while path:
+            folder = self._folders.get(key_of(path))
+            if folder is not None:
+                target = "/".join([folder, *reversed(rest)])
+                # A folder's name alone is no proof that the file was sent: only if it leads somewhere.
+                return (target, False) if is_there(target) or "#" in target else None
+            path, _, name = path.rpartition("/")
+            rest.append(name)
+        return None
+
+    def change(self, owner, holder, name):
+        """Re-point the property `name` of `holder`, a part of the datablock `owner`, if need be."""
+        try:
+            raw = getattr(holder, name, None)
+        except UnicodeDecodeError as error:  # a text's path, unlike all others
+            raw = os.fsdecode(error.object)
+        if not raw or raw == "<builtin>":
+            return
+        library = place_of(owner.library) if owner.library else ""
+        user = f"{type(owner).__name__} '{owner.name}'"
+        value = now = self.value_for(library, raw, user)
+        if value is not None:
+            try:
+                setattr(holder, name, value)
+                now = getattr(holder, name)
+            except (UnicodeError, AttributeError, TypeError) as error:
+                print(f"{user}: {error}")
+        self.settle(library, raw, now or raw)
+
+    def value_for(self, library, raw, user):
+        """The value to set instead of `raw`, or None to leave it."""
+        found = self.wanted(library, raw)
+        if found is None:
+            return None
+        self._users.setdefault((library, raw), user)
+        if opened(raw, library or bpy.data.filepath) == os.path.normpath(found[0]):
+            return None
+        return found[0] + "/" if raw[-1] in "/\\" and found[0][-1:] not in "/\\" else found[0]
+
+    def settle(self, library, raw, now):
+        """What was `raw` is `now` in that library: it must open what was wanted."""
+        self.settled.add((library, now))
+        found = self.wanted(library, raw)
+        if found and found[1] and opened(now, library or bpy.data.filepath) != os.path.normpath(found[0]):
+            self._wrong.append((library, raw, found[0]))
+
+    def check_library(self, library):
+        owner = place_of(library.parent) if library.parent not in (None, library) else ""
+        found = self.wanted_library(library)
+        self._users.setdefault((owner, library.filepath), f"Library '{library.name}'")
+        if found and found[1] and place_of(library) != os.path.normpath(found[0]):
+            self._wrong.append((owner, library.filepath, found[0]))
+
+    def check(self):
+        """Refuse a scene of which a file that was sent is not here, or not what it would open."""
+        for library, raw, target, must_exist in self._entries:
+            if must_exist and not is_there(target):
+                self._refuse(library, raw, f"it is not here ({target})")
+        for path, target in self._files.items():
+            if not os.path.exists(target):
+                path = self._artists.get(os.path.normpath(target), path)
+                raise Refused("missing_file", f"{path} is not here ({target}). Send the job again.")
+        for library, raw, target in self._wrong:
+            self._refuse(library, raw, f"Blender would not open it from where it is here ({target})")
+
+    def _refuse(self, library, raw, why):
+        user = self._users.get((library, raw), "the scene")
+        path = self._on_artists_machine(library, raw)
+        path = raw if path in (None, raw) else f"{raw} ({path})"
+        raise Refused("missing_file", f"{path}, used by {user}: {why}. Send the job again.")
+
+
+def repath_libraries(paths):
+    """Point libraries at their files here, reload, and again until none with a path to change appears."""
+    changed, waiting = set(), []
+    while True:
+        # All are pointed right before any is loaded: one that another brings along must be known by then.
+        for library in bpy.data.libraries:
+            raw, found = library.filepath, None if is_packed(library) else paths.wanted_library(library)
+            if found is None or place_of(library) == os.path.normpath(found[0]):
+                continue
+            library.filepath = found[0]
+            if (raw, found[0]) not in changed:  # one that links itself comes back with each reload
+                changed.add((raw, found[0]))
+                waiting.append(library.name)
+        if not waiting:
+            break
+        library = bpy.data.libraries.get(waiting.pop(0))
+        if library is not None and os.path.exists(library.filepath):
+            try:
+                library.reload()
+            except RuntimeError as error:  # also raised for one that did load, with others missing
+                print(error)
+    for library in bpy.data.libraries:
+        if not is_packed(library):
+            paths.check_library(library)
+
+
+def repath_files(paths):
+    """Every other path of the open file, linked data included."""
+    for owner, holder, name in path_slots():
+        paths.change(owner, holder, name)
+    # Blender's own walk (4.4 on) knows fewer places than these, but may know some of the future. Names that
+    # are not UTF-8 crash it (5.0).
+    known = bpy.utils.blend_paths(absolute=False, packed=True, local=False)
+    if not hasattr(bpy.data, "file_path_foreach") or any(map(is_odd, known)):
+        return
+    seen = []
+
+    def visit(owner, raw, _meta):
+        if owner is None or owner.id_type in ("LIBRARY", "SCENE"):  # strips come with their file's name here
+            return None
+        library = place_of(owner.library) if owner.library else ""
+        if (library, raw) in paths.settled:
+            return None
+        value = paths.value_for(library, raw, f"{type(owner).__name__} '{owner.name}'")
+        value = None if value is None or is_odd(value) else value
+        seen.append((library, raw, value or raw))
+        return value
+
+    bpy.data.file_path_foreach(visit)
+    for slot in seen:
+        paths.settle(*slot)
+
+
+def is_odd(path):
+    return any("\udc80" <= letter <= "\udcff" for letter in path)
+
+
+def path_slots():
+    """(datablock, the thing in it that has the path, the property's name), all but libraries."""
+    data = bpy.data
+    for blocks in (data.images, data.sounds, data.fonts, data.movieclips, data.volumes, data.cache_files):
+        for block in blocks:
+            if not is_packed(block):
+                yield block, block, "filepath"
+            for layer in getattr(block, "layers", None) or ():  # cache files: overriding Alembic layers
+                yield block, layer, "filepath"
+    for clip in data.movieclips:
+        if clip.use_proxy_custom_directory:
+            yield clip, clip.proxy, "directory"
+    for text in data.texts:
+        yield text, text, "filepath"
+    for camera in data.cameras:
+        yield camera, camera, "custom_filepath"  # 5.0: OSL
+    for scene in data.scenes:
+        if scene.rigidbody_world is not None:
+            yield from point_cache_slots(scene, scene.rigidbody_world)
+        for strip in strips(scene):
+            if strip.type in ("IMAGE", "MOVIE"):
+                yield scene, strip, "directory" if strip.type == "IMAGE" else "filepath"
+    for thing in data.objects:
+        for modifier in thing.modifiers:
+            yield from modifier_slots(thing, modifier)
+        for system in thing.particle_systems:
+            yield from point_cache_slots(thing, system)
+    for owner, tree in all_node_trees():
+        for node in tree.nodes:
+            yield owner, node, "filepath"
+            if node.bl_idname.startswith("GeometryNodeImport") and "Path" in node.inputs:
+                socket = node.inputs["Path"]
+                yield owner, socket, "default_value"
+                if socket.is_linked and socket.links[0].from_node.bl_idname == "FunctionNodeInputString":
+                    yield owner, socket.links[0].from_node, "string"
+
+
+def modifier_slots(thing, modifier):
+    if modifier.type in ("OCEAN", "MESH_CACHE", "MULTIRES"):
+        yield thing, modifier, "filepath"
+    elif modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN" and modifier.domain_settings:
+        yield thing, modifier.domain_settings, "cache_directory"
+    elif modifier.type == "NODES":
+        yield thing, modifier, "simulation_bake_directory"
+        yield thing, modifier, "bake_directory"
+        for bake in getattr(modifier, "bakes", ()):
+            yield thing, bake, "directory"
+    elif modifier.type == "DYNAMIC_PAINT" and modifier.canvas_settings:
+        for surface in modifier.canvas_settings.canvas_surfaces:
+            yield from point_cache_slots(thing, surface)
+    yield from point_cache_slots(thing, modifier)
+
+
+def point_cache_slots(owner, holder):
+    cache = getattr(holder, "point_cache", None)
+    if cache and cache.use_external:
+        yield owner, cache, "filepath"
+
+
+def strips(scene):
+    editor = scene.sequence_editor
+    if editor is None:
+        return ()
+    return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
+
+
+def all_node_trees():
+    data = bpy.data
+    owners = (data.materials, data.worlds, data.lights, data.scenes, data.textures, data.linestyles)
+    embedded = [(o, o.node_tree) for c in owners for o in c if getattr(o, "node_tree", None)]
+    return [*((tree, tree) for tree in data.node_groups), *embedded]
