@@ -10,7 +10,7 @@ from pathlib import Path
 
 import blenders
 
-TRACE = Path(__file__).resolve().parents[1] / "addon" / "netrender_rs" / "trace.py"
+TRACE = Path(__file__).resolve().parents[1] / "addon" / "netrender_rs" / "trace" / "netrender_trace.py"
 
 # {blend: [paths], or why it failed}; a path that names several files is expanded by the tracer itself.
 ASSET_TRACER = """

@@ -83,10 +83,10 @@ class Blender:
         return blend
 
     def trace(self, blend, *options):
-        """What trace.py tells."""
+        """What the tracer tells."""
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "trace.json"
-            self.run(ADDON / "trace.py", blend, out, *options)
+            self.run(ADDON / "trace" / "netrender_trace.py", blend, out, *options)
             return json.loads(out.read_bytes())
 
     def render_cold(self, blend, frame, out, scripts=False):

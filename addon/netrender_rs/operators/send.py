@@ -8,7 +8,8 @@ import os
 import bpy
 from bpy.props import BoolProperty
 
-from .. import services, session, settings, trace
+from .. import services, session, settings
+from ..trace.netrender_trace_scene import has_camera
 from .farm import client_of
 from .waiting import Waiting
 
@@ -64,7 +65,7 @@ class Send(Look):
             raise ValueError(
                 f"The frame range {scene.frame_start} to {scene.frame_end} is empty. Set it in Output > Frame Range"
             )
-        if not trace.has_camera(scene):
+        if not has_camera(scene):
             raise ValueError(f"Scene '{scene.name}' has no camera to render from. Add one")
         if scene.netrender.job.save_before_send:
             bpy.ops.wm.save_mainfile()

@@ -5,7 +5,14 @@ use crate::blender::Blender;
 use serde::Deserialize;
 use std::{ffi::OsString, path::Path, process::Stdio, time::Duration};
 
-const TRACER: &str = include_str!("../../../../addon/netrender_rs/trace.py");
+/// What Blender runs.
+const SCRIPT: &str = "netrender_trace.py";
+/// The tracer. The script finds the others beside itself.
+const FILES: [(&str, &str); 3] = [
+    (SCRIPT, include_str!("../../../../addon/netrender_rs/trace/netrender_trace.py")),
+    ("netrender_trace_files.py", include_str!("../../../../addon/netrender_rs/trace/netrender_trace_files.py")),
+    ("netrender_trace_scene.py", include_str!("../../../../addon/netrender_rs/trace/netrender_trace_scene.py")),
+];
 /// Opening a scene takes minutes at the most; a Blender that says nothing for longer hangs.
 const PATIENCE: Duration = Duration::from_secs(900);
 
@@ -101,8 +108,10 @@ pub async fn describe(
         return Err(file("there is no such file".into()));
     }
     let folder = tempfile::tempdir().map_err(|error| file(error.to_string()))?;
-    let (script, answer) = (folder.path().join("trace.py"), folder.path().join("scene.json"));
-    std::fs::write(&script, TRACER).map_err(|error| file(error.to_string()))?;
+    for (name, text) in FILES {
+        std::fs::write(folder.path().join(name), text).map_err(|error| file(error.to_string()))?;
+    }
+    let (script, answer) = (folder.path().join(SCRIPT), folder.path().join("scene.json"));
     let mut arguments: Vec<OsString> = vec![blend.into(), answer.clone().into(), "--source".into(), source.into()];
     if let Some(scene) = scene {
         arguments.extend(["--scene".into(), scene.into()]);

@@ -1,176 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a scene is and which files it needs, as plain data.
+"""The files that the open scene needs, found in its datablocks.
 
-What lives here: a script for a background Blender, which opens a copy of the artist's scene (scripts off) in
-whatever folder it lies and tells what every path in it means on the artist's machine. What does not: copying,
-hashing and sending files, re-pathing (the worker). Python's standard library and `bpy` only, Blender 3.4 to
-5.x; imports nothing of ours.
-
-    blender -b -noaudio -Y --python trace.py -- FILE.blend OUT.json [--source PATH] [--scene NAME]
-    python trace.py -- FILE.blend OUT.json [--source PATH] [--scene NAME]
-
-PATH is where the artist has the .blend (FILE itself when left out): `//` means its folder, and disk caches
-carry its base name. OUT.json holds what `describe()` gives, or {"error": {"kind", "message"}} with kind
-cannot_open, missing_scene or internal; the exit code is 0 in both cases, so a caller always reads the JSON.
-No JSON means that Blender itself died.
-
-File names that are not UTF-8 reach Python with lone surrogates U+DC80..U+DCFF for their odd bytes. JSON
-readers refuse these, so OUT.json has U+10DC80..U+10DCFF (private use) in their place.
-
-Not seen by any tracer: files inside USD or MaterialX files, files opened by drivers' or scripts' code, OCIO
-configurations. These the artist adds by hand. Blender's own list (`bpy.utils.blend_paths`) lacks sequence
-frames after the first, UDIM tiles, disk caches, bakes and import nodes' files; all these are found here.
+What lives here: what a path in the open file means on the artist's machine, which files it stands for (frames of a
+sequence, tiles, views, whole folders), and every place in a datablock that may hold one. What does not: what
+else a scene is (netrender_trace_scene.py), and how it is told (netrender_trace.py).
 """
 
-import ctypes
 import errno
-import json
 import ntpath
 import os
 import re
-import sys
 import tempfile
-import traceback
 
 import bpy
+from netrender_trace_scene import strips
 
 FOREIGN = "a Windows path, and this is not Windows"
-PRIVATE = {0xDC00 + byte: 0x10DC00 + byte for byte in range(0x80, 0x100)}
 
 
-def describe(source, scene=None):
-    """The open file, which is the artist's `source` (absolute), and one scene of it (None: the active one).
-
-    {"blender": [3, 4], "version", "source", "scene", "scenes": [names], "engine", "frames": "1-10" or
-     "1-10x2", "frame_current", "width", "height" (pixels of the film), "has_camera", "denoise" (Cycles or the
-     compositor denoises, so the slave's Blender needs a denoiser),
-     "paths": [{"library": the .blend library that holds this path, "" for the main file, "raw": the string as
-         Blender has it, "path": what it means (may be a folder, may hold <UDIM>), "kind", "user": name of the
-         datablock, "found": how many existing files it stands for}],
-     "files": [existing files], "missing": [{"path", "kind", "user", "why"}], "unsaved_images": [],
-     "scripts": [sentences: why this scene needs its own Python], "warnings": [sentences]}
-
-    All paths are absolute and those of the artist's machine. Libraries are re-pointed in memory.
-    """
-    places = Places(source)
-    places.load_libraries()
-    scene = bpy.data.scenes[scene] if scene else bpy.context.scene
-    found = Files(places)
-    found.trace(scene)
-    width, height = size_of_film(scene)
-    return {
-        "blender": list(bpy.app.version[:2]),
-        "version": ".".join(map(str, bpy.app.version)),
-        "source": source,
-        "scene": scene.name,
-        "scenes": [s.name for s in bpy.data.scenes],
-        "engine": scene.render.engine,
-        "frames": frame_range(scene),
-        "frame_current": scene.frame_current,
-        "width": width,
-        "height": height,
-        "has_camera": has_camera(scene),
-        "denoise": denoises(scene),
-        "paths": found.slots(),
-        "files": sorted(found.files),
-        "missing": sorted(found.missing.values(), key=lambda m: m["path"]),
-        "unsaved_images": [],  # what was painted and not saved never reaches a copy; the add-on asks before
-        "scripts": scripts(),
-        "warnings": found.warnings,
-    }
-
-
-# -------------------------------------------------------------------------------------------------- the scene
-
-
-def frame_range(scene):
-    step = scene.frame_step
-    if scene.frame_start >= scene.frame_end:
-        return str(scene.frame_start)
-    return f"{scene.frame_start}-{scene.frame_end}" + (f"x{step}" if step > 1 else "")
-
-
-def size_of_film(scene):
-    """Width and height in pixels of the written file."""
-    render = scene.render
-    width = render.resolution_x * render.resolution_percentage // 100
-    height = render.resolution_y * render.resolution_percentage // 100
-    if render.use_border and render.use_crop_to_border:
-
-        def edge(share, size):
-            return int(ctypes.c_float(share * size).value)  # Blender multiplies in 32 bits and cuts off
-
-        width, height = (
-            edge(render.border_max_x, width) - edge(render.border_min_x, width),
-            edge(render.border_max_y, height) - edge(render.border_min_y, height),
-        )
-    return width, height
-
-
-def has_camera(scene):
-    """Whether Blender finds something to render from: it takes any camera of the scene when none is set."""
-    if scene.camera is not None or any(o.type == "CAMERA" for o in scene.objects):
-        return True
-    if scene.render.use_sequencer and len(strips(scene)):
-        return True
-    nodes = compositor_nodes(scene)
-    layers = [n for n in nodes if n.type == "R_LAYERS" and not n.mute]
-    others = [n.scene for n in layers if n.scene is not None and n.scene != scene]
-    if nodes and len(others) == len(layers):
-        return all(s.camera is not None or any(o.type == "CAMERA" for o in s.objects) for s in others)
-    return False
-
-
-def denoises(scene):
-    cycles = getattr(scene, "cycles", None)
-    if scene.render.engine == "CYCLES" and getattr(cycles, "use_denoising", False):
-        return True
-    return any(n.type == "DENOISE" and not n.mute for n in compositor_nodes(scene))
-
-
-def compositor_nodes(scene):
-    """Nodes that run after the render, those in groups too."""
-    if not scene.render.use_compositing:
-        return []
-    if hasattr(scene, "compositing_node_group"):  # 5.0
-        tree = scene.compositing_node_group
-    else:
-        tree = scene.node_tree if scene.use_nodes else None
-    seen, waiting = [], [tree]
-    while waiting:
-        tree = waiting.pop()
-        if tree is not None and tree not in seen:
-            seen.append(tree)
-            waiting.extend(getattr(node, "node_tree", None) for node in tree.nodes)
-    return [node for tree in seen for node in tree.nodes]
-
-
-def strips(scene):
-    editor = scene.sequence_editor
-    if editor is None:
-        return ()
-    return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
-
-
-def scripts():
-    """Why this file needs its own Python: drivers beyond plain arithmetic, and texts run when it loads."""
-    reasons = []
-    collections = [p.identifier for p in bpy.data.bl_rna.properties if p.type == "COLLECTION"]
-    for block in (b for name in collections for b in getattr(bpy.data, name)):
-        for holder in (block, getattr(block, "node_tree", None)):
-            animation = getattr(holder, "animation_data", None)
-            for curve in animation.drivers if animation else ():
-                driver = curve.driver
-                if driver.type == "SCRIPTED" and driver.expression and not driver.is_simple_expression:
-                    what = f"{type(block).__name__} '{block.name_full}': the driver of {curve.data_path}"
-                    reasons.append(f"{what} [{curve.array_index}] is Python: {driver.expression}")
-    for text in bpy.data.texts:
-        if text.use_module and text.name.lower().endswith(".py"):  # Blender runs no others
-            reasons.append(f"Text '{text.name_full}' is Python that runs when the file is loaded")
-    return reasons
-
-
-# --------------------------------------------------------------------------------------------------- the paths
+def open_blend(blend):
+    """(whether it is open now, Blender's complaint or "")."""
+    loaded = []
+    handler = bpy.app.handlers.persistent(lambda *_: loaded.append(True))
+    bpy.app.handlers.load_post.append(handler)
+    words = ""
+    try:
+        bpy.ops.wm.open_mainfile(filepath=blend, load_ui=False, use_scripts=False)
+    except RuntimeError as error:
+        words = str(error).strip()  # also raised for a file that did load, with missing libraries say
+    finally:
+        bpy.app.handlers.load_post.remove(handler)
+    opened = bpy.data.filepath
+    return bool(loaded and opened and os.path.exists(blend) and os.path.samefile(opened, blend)), words
 
 
 def is_foreign(path):
@@ -578,72 +439,3 @@ def added_by_hand(scene):
         return [entry.get("path", "") for entry in extra]
     except (KeyError, TypeError, AttributeError):
         return []
-
-
-# ----------------------------------------------------------------------------------------- as a script
-
-
-def open_blend(blend):
-    """(whether it is open now, Blender's complaint or "")."""
-    loaded = []
-    handler = bpy.app.handlers.persistent(lambda *_: loaded.append(True))
-    bpy.app.handlers.load_post.append(handler)
-    words = ""
-    try:
-        bpy.ops.wm.open_mainfile(filepath=blend, load_ui=False, use_scripts=False)
-    except RuntimeError as error:
-        words = str(error).strip()  # also raised for a file that did load, with missing libraries say
-    finally:
-        bpy.app.handlers.load_post.remove(handler)
-    opened = bpy.data.filepath
-    return bool(loaded and opened and os.path.exists(blend) and os.path.samefile(opened, blend)), words
-
-
-def describe_file(blend, source, scene):
-    """`describe()` of a file, or {"error": {"kind", "message"}}."""
-    is_open, words = open_blend(blend)
-    if not is_open:
-        version = ".".join(map(str, bpy.app.version))
-        words = words or "it is not there"
-        message = (
-            f"Blender {version} cannot open {source}: {words}. Open it in the version it was saved with."
-        )
-        return {"error": {"kind": "cannot_open", "message": message}}
-    if scene is not None and scene not in bpy.data.scenes:
-        there = ", ".join(s.name for s in bpy.data.scenes)
-        message = f"There is no scene '{scene}' in {source}. It has: {there}. Choose one of these."
-        return {"error": {"kind": "missing_scene", "message": message}}
-    return describe(source, scene)
-
-
-def readable(thing):
-    """The same with no lone surrogate in any string."""
-    if isinstance(thing, str):
-        return thing.translate(PRIVATE)
-    if isinstance(thing, dict):
-        return {key: readable(value) for key, value in thing.items()}
-    return [readable(each) for each in thing] if isinstance(thing, list) else thing
-
-
-def main(arguments):
-    options = {"--source": None, "--scene": None}
-    for name in options:
-        if name in arguments[2:]:
-            at = arguments.index(name, 2)
-            options[name] = arguments[at + 1]
-            del arguments[at : at + 2]
-    blend, out = arguments
-    blend = os.path.abspath(blend)
-    source = options["--source"] or blend
-    try:
-        result = describe_file(blend, os.path.abspath(source), options["--scene"])
-    except Exception as error:  # noqa: BLE001 - the caller always reads JSON
-        traceback.print_exc()
-        message = f"Tracing {source} failed: {type(error).__name__}: {error}. Report this with the output."
-        result = {"error": {"kind": "internal", "message": message}}
-    with open(out, "w", encoding="utf-8") as file:
-        json.dump(readable(result), file, indent=1, ensure_ascii=True)
-
-
-if __name__ == "__main__":
-    main(sys.argv[sys.argv.index("--") + 1 :])
