@@ -266,7 +266,7 @@ class Worker:
 
 def main(words):
     script = Path(words[words.index("--python") + 1]).name
-    if script == "trace.py":
+    if script == "netrender_trace.py":
         trace(*words[words.index("--") + 1 :])
     else:
         Worker().serve()

@@ -67,8 +67,8 @@ class Wire:
             f"ch{mark}{number}b",
         )
         # Other runs on this machine have other numbers here, most likely.
-        net = f"10.{64 + int(mark[:2], 16) % 128}.{int(mark[2:4], 16)}.{4 * number}"
-        here, there = (f"{net.rsplit('.', 1)[0]}.{4 * number + host}" for host in (1, 2))
+        net = f"10.{64 + int(mark[:2], 16) % 128}.{int(mark[2:4], 16)}"
+        here, there = (f"{net}.{4 * number + host}" for host in (1, 2))
         command("ip", "netns", "add", self._space)
         try:
             command(
@@ -237,11 +237,13 @@ class Unit:
                 return
             self.env.services.remove(self.service)
             if not (self.disk and self.disk.was_full()):
-                code, text = self.service.popen.returncode, self.service.text()[-1500:]
-                self.deaths.append(f"{self.service.name} ended by itself with {code}:\n{text}")
+                self._died(f"ended by itself with {self.service.popen.returncode}")
             self.start()
         finally:
             self.lock.release()
+
+    def _died(self, how):
+        self.deaths.append(f"{self.service.name} {how}:\n{self.service.text()[-1500:]}")
 
 
 class Master(Unit):
@@ -256,24 +258,18 @@ class Master(Unit):
 
     def command(self):
         options = ["--host", "0.0.0.0", "--port", self.port, "--name", "chaos", "--no-broadcast"]
-        return [
-            self.programs[0],
-            "master",
-            "--data",
-            self.folder,
-            *options,
-            "--slave-timeout",
-            SLAVE_TIMEOUT_S,
-        ]
+        options += ["--data", self.folder, "--slave-timeout", SLAVE_TIMEOUT_S]
+        return [self.programs[0], "master", *options]
 
     def replace(self):
         """The other build from now on."""
-        code, _ = self.env.stop(self.service, timeout_s=30)
+        try:
+            code, _ = self.env.stop(self.service, timeout_s=30)
+            if code != 0:
+                self._died(f"ended with {code} on SIGTERM")
+        except AssertionError as error:
+            self._died(str(error))
         self.programs.reverse()
-        if code != 0:
-            self.deaths.append(
-                f"{self.service.name} ended with {code} on SIGTERM:\n{self.service.text()[-1500:]}"
-            )
         self.start()
 
     def is_up(self):
@@ -293,8 +289,10 @@ class Slave(Unit):
         return [*self.line.prefix, PROGRAM, "slave", "--master", self.line.url, *options]
 
     def workers(self):
-        """The numbers of its Blenders' processes."""
+        """The numbers of its Blenders' processes; none while it starts: a slave whose first Blender dies refuses to."""
         found = []
+        if not self.service.lines("registered"):
+            return found
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError, IndexError, ValueError):
                 if int(stat.read_text().rsplit(")", 1)[1].split()[1]) == self.service.popen.pid:
@@ -319,6 +317,8 @@ class Farm:
         wires, library = wires_work(), faketime_library()
         if not is_linux_root():
             self.skipped["disk"] = "needs root on Linux"
+        if not wires:
+            self.skipped["wires"] = "need root on Linux, ip and tc; all slaves are behind relays"
         if library is None:
             self.skipped["clock"] = "the package faketime is not installed"
         apart = {"disk": self._disk("master"), "clock": self._clock("master")}
