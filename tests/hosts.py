@@ -46,14 +46,12 @@ class TwoHosts:
         return ADDRESSES[self.names.index(name)]
 
     def cut(self):
-        self._set("down")
+        """Pulls the cable at the far end: whoever sends is not told."""
+        ip("-n", self.there, "link", "set", self.ends[1], "down")
 
     def mend(self):
-        self._set("up")
-
-    def _set(self, state):
         for name, end in zip(self.names, self.ends, strict=True):
-            ip("-n", name, "link", "set", end, state)
+            ip("-n", name, "link", "set", end, "up")
 
     def sent_by(self, name):
         """Bytes that left this host since it was made, headers and repetitions included."""

@@ -30,7 +30,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 /// Batches on their way at once.
 const CONNECTIONS: usize = 4;
@@ -187,14 +187,33 @@ impl<'a> Sender<'a> {
             let later = wanted.split_off(fits);
             let (files, squeeze) = (self.files.clone(), self.squeeze.clone());
             let records = blocking(move || load(wanted, &files, &squeeze)).await??;
-            let began = Instant::now();
-            self.patiently(|| self.api.put_pieces(&records)).await?;
-            let bytes = records.iter().map(Record::length).sum();
-            self.squeeze.sent(bytes, began.elapsed(), CONNECTIONS - 1);
-            self.transfer.sent(bytes as u64);
+            self.put(records).await?;
             wanted = later;
         }
         self.transfer.moved(progress);
+        Ok(())
+    }
+
+    /// Sends pieces. What arrived before a connection broke is not sent again.
+    async fn put(&self, records: Vec<Record>) -> Result<(), ClientError> {
+        let began = Instant::now();
+        let bytes = records.iter().map(Record::length).sum();
+        let digests: Vec<Digest> = records.iter().map(|record| record.piece.digest).collect();
+        let left = Mutex::new((records, false));
+        self.patiently(|| async {
+            let mut left = left.lock().await;
+            let (records, broke) = &mut *left;
+            if std::mem::replace(broke, true) {
+                let asked = self.api.missing_pieces(&digests).await?;
+                let missing: HashSet<&Digest> =
+                    digests.iter().zip(asked).filter(|(_, missing)| *missing).map(|(digest, _)| digest).collect();
+                records.retain(|record| missing.contains(&record.piece.digest));
+            }
+            self.api.put_pieces(records).await
+        })
+        .await?;
+        self.squeeze.sent(bytes, began.elapsed(), CONNECTIONS - 1);
+        self.transfer.sent(bytes as u64);
         Ok(())
     }
 

@@ -17,12 +17,14 @@ use crate::{
     discovery,
     pieces::{PieceError, PieceStore},
 };
+use axum::serve::ListenerExt;
 pub use check::{Findings, check};
 use netrender_core::{
     retry::RetryPolicy,
     wire::{FarmView, MasterInfo, PROTOCOL},
 };
 use owner::Owner;
+use socket2::{SockRef, TcpKeepalive};
 use std::{
     fs::File,
     io,
@@ -33,6 +35,8 @@ use std::{
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
+/// Silence on a connection after which the system looks whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 /// How often received pieces are made durable.
 const KEEP_PIECES: Duration = Duration::from_millis(200);
 
@@ -291,6 +295,10 @@ async fn serve(listener: TcpListener, router: axum::Router, mut stopped: watch::
     let until = async move {
         let _ = stopped.wait_for(|stop| *stop).await;
     };
+    // A peer whose cable was pulled says no goodbye; its connections must not stay for ever.
+    let listener = listener.tap_io(|stream| {
+        let _ = SockRef::from(&*stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+    });
     if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
         tracing::error!("the HTTP service ended: {error}");
     }
