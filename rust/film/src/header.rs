@@ -132,6 +132,8 @@ pub(crate) struct Layout {
     pub(crate) parts: Vec<PartLayout>,
     /// In the order of the file, not overlapping.
     pub(crate) chunks: Vec<Chunk>,
+    /// From the start of the file to the table of contents; at most [`MAX_HEADER_BYTES`] and a little.
+    pub(crate) header_bytes: u64,
 }
 
 pub(crate) struct PartLayout {
@@ -193,6 +195,7 @@ impl Layout {
             views,
             parts,
             chunks: Vec::new(),
+            header_bytes: source.position(),
         };
         layout.chunks = chunks::read(source, &layout)?;
         Ok(layout)

@@ -1,7 +1,7 @@
 //! Films: OpenEXR files in, checked pixels and JPEG previews out.
 //!
 //! What lives here: a bounded reader of EXR headers ([`inspect`], [`check`]), the decoder ([`read()`]), the pixels as
-//! Blender means them ([`Film`]), the scene's view transform as a table ([`ViewTable`]) and the preview
+//! Blender means them ([`Film`]), the film of a frame made from parts of its samples ([`merge`]), the scene's view transform as a table ([`ViewTable`]) and the preview
 //! ([`preview_jpeg`]). What does not: network, threads that outlive a call, knowledge of jobs. Films come from other
 //! machines, so nothing is allocated from a number in a file before that number was checked.
 
@@ -9,11 +9,13 @@ mod chunks;
 mod error;
 mod film;
 mod header;
+pub mod merge;
 mod names;
 mod preview;
 mod read;
 mod source;
 mod view;
+mod zip;
 
 pub use error::FilmError;
 pub use film::{Channel, Film, Layer, Pass};

@@ -7,6 +7,7 @@ use crate::film::Film;
 use crate::header::{Expect, Layout, PartLayout, SampleKind, limit, lines_per_chunk};
 use crate::names;
 use crate::source::Source;
+use crate::zip;
 use exr::block::UncompressedBlock;
 use exr::block::chunk::{Chunk as PackedChunk, CompressedBlock, CompressedScanLineBlock};
 use exr::compression::Compression;
@@ -62,7 +63,7 @@ fn first_planes(parts: &[PartLayout]) -> Vec<usize> {
 }
 
 /// The headers as the exr crate wants them, made from checked numbers alone.
-fn metadata(layout: &Layout) -> Result<MetaData, FilmError> {
+pub(crate) fn metadata(layout: &Layout) -> Result<MetaData, FilmError> {
     let headers = layout.parts.iter().map(|part| {
         let channels = part.header.channels.iter().zip(&part.is_linear).map(|(channel, is_linear)| {
             let name = Text::new_or_none(&channel.name)
@@ -92,7 +93,12 @@ fn metadata(layout: &Layout) -> Result<MetaData, FilmError> {
 }
 
 /// The block's samples, native-endian: line by line, in each line channel by channel.
-fn unpack(layout: &Layout, metadata: &MetaData, chunk: &Chunk, packed: Vec<u8>) -> Result<Vec<u8>, FilmError> {
+pub(crate) fn unpack(
+    layout: &Layout,
+    metadata: &MetaData,
+    chunk: &Chunk,
+    packed: Vec<u8>,
+) -> Result<Vec<u8>, FilmError> {
     let part = &layout.parts[chunk.part];
     let wrong = |what: &str| {
         FilmError::damaged(format!("part {}, line {}: the block does not unpack ({what})", chunk.part, chunk.line))
@@ -101,6 +107,9 @@ fn unpack(layout: &Layout, metadata: &MetaData, chunk: &Chunk, packed: Vec<u8>) 
     match part.compression {
         // The exr crate takes it as it is, whatever its size.
         Compression::Uncompressed if packed.len() != unpacked_bytes => return Err(wrong("it has the wrong size")),
+        Compression::ZIP1 | Compression::ZIP16 if cfg!(target_endian = "little") => {
+            return zip::unpack(&packed, unpacked_bytes).map_err(wrong);
+        }
         Compression::DWAA(_) | Compression::DWAB(_) if packed.len() != unpacked_bytes => {
             check_dwa_sizes(layout, chunk, &packed).map_err(wrong)?;
         }
@@ -159,7 +168,7 @@ fn scatter(bytes: &[u8], layout: &Layout, chunk: &Chunk, planes: &mut [Vec<f32>]
     }
 }
 
-fn convert(samples: &[u8], kind: SampleKind, row: &mut [f32]) {
+pub(crate) fn convert(samples: &[u8], kind: SampleKind, row: &mut [f32]) {
     match kind {
         SampleKind::Half => {
             for (sample, out) in samples.as_chunks::<2>().0.iter().zip(row) {

@@ -22,6 +22,11 @@ impl Source {
         Ok(Self { reader: BufReader::with_capacity(1 << 16, file), at: 0, len: metadata.len() })
     }
 
+    /// The file itself, for positioned reads.
+    pub(crate) fn into_file(self) -> File {
+        self.reader.into_inner()
+    }
+
     /// Bytes from the start of the file to the next one read.
     pub(crate) fn position(&self) -> u64 {
         self.at
@@ -92,4 +97,25 @@ impl Source {
         }
         String::from_utf8(bytes).map_err(|_| FilmError::damaged("a name in the header is not text"))
     }
+}
+
+/// Reads at a place, whatever other threads read elsewhere.
+#[cfg(unix)]
+pub(crate) fn read_at(file: &File, into: &mut [u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, into, offset)
+}
+
+/// Reads at a place, whatever other threads read elsewhere.
+#[cfg(windows)]
+pub(crate) fn read_at(file: &File, mut into: &mut [u8], mut offset: u64) -> std::io::Result<()> {
+    while !into.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, into, offset)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                into = &mut into[read..];
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(())
 }

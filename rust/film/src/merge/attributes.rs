@@ -1,0 +1,109 @@
+//! A film's header as it stands in the file, for taking it over into another film, and for what it says in words. It was
+//! checked by `header.rs` before; this only finds the attributes again.
+
+use crate::error::FilmError;
+use crate::header::Layout;
+use crate::source::read_at;
+use std::fs::File;
+
+/// Where a film says which samples it was summed up from.
+pub(crate) const COVERAGE: &str = "netrender.samples";
+const STRING: &str = "string";
+
+/// All headers of a file.
+pub(crate) struct Attributes {
+    /// The magic number and the version with its flags.
+    start: [u8; 8],
+    parts: Vec<Vec<Attribute>>,
+}
+
+struct Attribute {
+    name: Vec<u8>,
+    kind: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Attributes {
+    pub(crate) fn read(file: &File, layout: &Layout) -> Result<Self, FilmError> {
+        let mut bytes = vec![0; layout.header_bytes as usize];
+        read_at(file, &mut bytes, 0)?;
+        // The file was well-formed a moment ago.
+        Self::parse(&bytes, layout).ok_or_else(|| FilmError::damaged("it changed while it was read"))
+    }
+
+    fn parse(bytes: &[u8], layout: &Layout) -> Option<Self> {
+        let (start, mut rest) = bytes.split_first_chunk::<8>()?;
+        let mut parts = Vec::new();
+        for _ in &layout.parts {
+            let mut attributes = Vec::new();
+            loop {
+                let name = text(&mut rest)?;
+                if name.is_empty() {
+                    break;
+                }
+                let kind = text(&mut rest)?.to_vec();
+                let (size, after) = rest.split_first_chunk::<4>()?;
+                let (value, after) = after.split_at_checked(u32::from_le_bytes(*size) as usize)?;
+                rest = after;
+                attributes.push(Attribute { name: name.to_vec(), kind, value: value.to_vec() });
+            }
+            parts.push(attributes);
+        }
+        Some(Self { start: *start, parts })
+    }
+
+    /// An attribute's value, of the part `part`.
+    pub(crate) fn value(&self, part: usize, name: &str) -> Option<&[u8]> {
+        self.parts.get(part)?.iter().find(|found| found.name == name.as_bytes()).map(|found| found.value.as_slice())
+    }
+
+    /// A text that any of the parts has, the first if several do.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        let found = self.parts.iter().flatten().find(|found| found.name == name.as_bytes())?;
+        (found.kind == STRING.as_bytes()).then(|| String::from_utf8_lossy(&found.value).into_owned())
+    }
+
+    /// Changes the value where the attribute is, in all parts.
+    pub(crate) fn set(&mut self, name: &str, value: &[u8]) {
+        for attribute in self.parts.iter_mut().flatten().filter(|found| found.name == name.as_bytes()) {
+            attribute.value = value.to_vec();
+        }
+    }
+
+    /// Says it in the first part, or no longer.
+    pub(crate) fn set_text(&mut self, name: &str, text: Option<String>) {
+        for part in &mut self.parts {
+            part.retain(|found| found.name != name.as_bytes());
+        }
+        if let (Some(part), Some(text)) = (self.parts.first_mut(), text) {
+            part.push(Attribute { name: name.into(), kind: STRING.into(), value: text.into_bytes() });
+        }
+    }
+
+    /// As bytes of a file, up to the table of contents. Several parts end with an empty one.
+    pub(crate) fn to_bytes(&self, is_multi_part: bool) -> Vec<u8> {
+        let mut bytes = self.start.to_vec();
+        for part in &self.parts {
+            for attribute in part {
+                bytes.extend(&attribute.name);
+                bytes.push(0);
+                bytes.extend(&attribute.kind);
+                bytes.push(0);
+                bytes.extend((attribute.value.len() as u32).to_le_bytes());
+                bytes.extend(&attribute.value);
+            }
+            bytes.push(0);
+        }
+        if is_multi_part {
+            bytes.push(0);
+        }
+        bytes
+    }
+}
+
+fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    let text = &rest[..end];
+    *rest = &rest[end + 1..];
+    Some(text)
+}

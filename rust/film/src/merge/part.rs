@@ -1,0 +1,224 @@
+//! One part of a frame: a film that is open and whose header was checked, alone and against the first one added. Its
+//! pixels are read later, a few lines at a time.
+
+use super::Expect;
+use super::attributes::{Attributes, COVERAGE};
+use super::error::PartError;
+use super::rules::Plan;
+use super::share::Coverage;
+use crate::chunks::Chunk;
+use crate::error::FilmError;
+use crate::header::{Layout, PartHeader, lines_per_chunk};
+use crate::read::{metadata, unpack};
+use crate::source::{Source, read_at};
+use exr::meta::MetaData;
+use std::fs::File;
+use std::path::Path;
+
+/// What a part says of itself in words. Only files of Blender 5.0 and later name its build.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartInfo {
+    /// Such as `Blender 5.0.1`.
+    pub build: Option<String>,
+    /// The scene's name.
+    pub scene: Option<String>,
+    /// The frame's number as Blender writes it, with leading zeros.
+    pub frame: Option<String>,
+    /// Each view layer with the samples that Cycles says it has: the part's own up to 4.x, the whole frame's in 5.0.
+    pub layers: Vec<(String, Option<u32>)>,
+    /// The samples it was summed up from, if it is a sum.
+    pub coverage: Option<Coverage>,
+}
+
+/// What must be the same in all parts of a frame.
+pub(super) struct Shape {
+    parts: Vec<PartHeader>,
+    views: Vec<String>,
+    windows: [Option<Vec<u8>>; 2],
+    info: PartInfo,
+    pub(super) plan: Plan,
+}
+
+pub(super) struct Part {
+    pub(super) file: File,
+    pub(super) layout: Layout,
+    pub(super) metadata: MetaData,
+    /// For each part of the file, its blocks from the top.
+    blocks: Vec<Vec<Chunk>>,
+    pub(super) coverage: Coverage,
+    /// Samples in each of the plan's layers.
+    pub(super) weights: Vec<u32>,
+}
+
+pub(super) fn samples_attribute(layer: &str) -> String {
+    format!("cycles.{layer}.samples")
+}
+
+impl Part {
+    /// Opens and checks; makes the shape if there is none yet.
+    pub(super) fn open(
+        path: &Path,
+        expect: &Expect,
+        coverage: &Coverage,
+        shape: &mut Option<Shape>,
+    ) -> Result<(Self, PartInfo), PartError> {
+        let mut source = Source::open(path).map_err(PartError::Film)?;
+        let layout = Layout::read_expected(&mut source, &expect.picture)?;
+        let file = source.into_file();
+        let attributes = Attributes::read(&file, &layout)?;
+        let found = Shape::new(&layout, &attributes, expect)?;
+        if let Some(wanted) = shape {
+            wanted.check(&found)?;
+        }
+        found.check_words(expect, coverage)?;
+        let weights: Vec<u32> =
+            found.plan.layers.iter().map(|layer| coverage.samples_below(expect.samples_of(layer))).collect();
+        found.check_samples(expect, &weights)?;
+        let mut blocks = vec![Vec::new(); layout.parts.len()];
+        for chunk in &layout.chunks {
+            blocks[chunk.part].push(*chunk);
+        }
+        for blocks in &mut blocks {
+            blocks.sort_unstable_by_key(|chunk| chunk.line);
+        }
+        let metadata = metadata(&layout)?;
+        let info = found.info.clone();
+        shape.get_or_insert(found);
+        Ok((Self { file, layout, metadata, blocks, coverage: coverage.clone(), weights }, info))
+    }
+
+    /// Lines that one of its blocks has at most.
+    pub(super) fn lines_per_block(&self) -> usize {
+        self.layout.parts.iter().map(|part| lines_per_chunk(part.compression) as usize).max().unwrap_or(1)
+    }
+
+    /// The blocks of some lines of one of the file's parts, unpacked: line by line, in each channel by channel.
+    /// `first` is a multiple of a block's lines.
+    pub(super) fn unpack(&self, part: usize, first: usize, lines: usize) -> Result<Vec<Vec<u8>>, FilmError> {
+        let per_block = lines_per_chunk(self.layout.parts[part].compression) as usize;
+        let blocks = &self.blocks[part][first / per_block..(first + lines).div_ceil(per_block)];
+        let read = |chunk: &Chunk| {
+            let mut packed = vec![0; chunk.bytes];
+            read_at(&self.file, &mut packed, chunk.start)?;
+            unpack(&self.layout, &self.metadata, chunk, packed)
+        };
+        blocks.iter().map(read).collect()
+    }
+}
+
+impl Shape {
+    fn new(layout: &Layout, attributes: &Attributes, expect: &Expect) -> Result<Self, PartError> {
+        let plan = Plan::new(layout, expect.is_adaptive)?;
+        let samples = |layer: &String| {
+            let text = attributes.text(&samples_attribute(layer));
+            let samples = text.as_deref().map(str::parse).transpose().map_err(|_| PartError::Says {
+                what: samples_attribute(layer),
+                found: text.clone().unwrap_or_default(),
+                wanted: "a number".into(),
+            })?;
+            Ok((layer.clone(), samples))
+        };
+        let coverage = attributes.text(COVERAGE);
+        let info = PartInfo {
+            build: attributes.text("Software"),
+            scene: attributes.text("Scene"),
+            frame: attributes.text("Frame"),
+            layers: plan.layers.iter().map(samples).collect::<Result<_, PartError>>()?,
+            coverage: coverage.as_deref().map(str::parse).transpose().map_err(|_| PartError::Says {
+                what: COVERAGE.into(),
+                found: coverage.clone().unwrap_or_default(),
+                wanted: "a list of samples".into(),
+            })?,
+        };
+        // The codec may be another: a sum need not be packed as what Blender wrote.
+        let parts = layout.parts.iter().map(|part| PartHeader { compression: String::new(), ..part.header.clone() });
+        Ok(Self {
+            parts: parts.collect(),
+            views: layout.views.clone(),
+            windows: ["dataWindow", "displayWindow"].map(|name| attributes.value(0, name).map(<[u8]>::to_vec)),
+            info,
+            plan,
+        })
+    }
+
+    /// Whether a part is of the same frame as this one, as far as headers tell.
+    fn check(&self, other: &Self) -> Result<(), PartError> {
+        let differs = |what: &str, found: &Option<String>, wanted: &Option<String>| {
+            let word = |word: &Option<String>| word.clone().unwrap_or_else(|| "nothing".into());
+            Err(PartError::Says { what: what.into(), found: word(found), wanted: word(wanted) })
+        };
+        let (ours, theirs) = (&self.info, &other.info);
+        if ours.build != theirs.build {
+            return differs("Software", &theirs.build, &ours.build);
+        }
+        if ours.scene != theirs.scene {
+            return differs("Scene", &theirs.scene, &ours.scene);
+        }
+        if ours.frame != theirs.frame {
+            return differs("Frame", &theirs.frame, &ours.frame);
+        }
+        self.check_channels(other)?;
+        let says = |what: &str, found: String, wanted: String| {
+            if found == wanted { Ok(()) } else { Err(PartError::Says { what: what.into(), found, wanted }) }
+        };
+        says("multiView", other.views.join(", "), self.views.join(", "))?;
+        says("dataWindow", format!("{:?}", other.windows[0]), format!("{:?}", self.windows[0]))?;
+        says("displayWindow", format!("{:?}", other.windows[1]), format!("{:?}", self.windows[1]))
+    }
+
+    fn check_channels(&self, other: &Self) -> Result<(), PartError> {
+        if self.parts == other.parts {
+            return Ok(());
+        }
+        let lacking = self.plan.channels.iter().find(|ours| !other.plan.channels.iter().any(|o| o.name == ours.name));
+        if let Some(channel) = lacking {
+            return Err(PartError::Lacks { channel: channel.name.clone() });
+        }
+        let place = |plan: &Plan, at: usize| {
+            plan.channels.get(at).map(|channel| (channel.name.clone(), channel.part, channel.kind))
+        };
+        let differing = (0..other.plan.channels.len()).find(|at| place(&other.plan, *at) != place(&self.plan, *at));
+        let channel = match differing {
+            Some(at) => other.plan.channels[at].name.clone(),
+            // The same channels under other names of the file's parts.
+            None => other.plan.channels[0].name.clone(),
+        };
+        Err(PartError::Differs { channel })
+    }
+
+    /// Whether it says what the caller says.
+    fn check_words(&self, expect: &Expect, coverage: &Coverage) -> Result<(), PartError> {
+        let says =
+            |what: &str, found: String, wanted: String| Err(PartError::Says { what: what.into(), found, wanted });
+        if let (Some(wanted), Some(found)) = (&expect.build, &self.info.build)
+            && wanted != found
+        {
+            return says("Software", found.clone(), wanted.clone());
+        }
+        if let (Some(wanted), Some(found)) = (expect.frame, &self.info.frame)
+            && found.parse() != Ok(wanted)
+        {
+            return says("Frame", found.clone(), wanted.to_string());
+        }
+        match &self.info.coverage {
+            Some(found) if found != coverage => says(COVERAGE, found.to_string(), coverage.to_string()),
+            // Blender renders one range at a time.
+            None if coverage.shares().len() > 1 => says(COVERAGE, "nothing".into(), coverage.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether Cycles rendered as many samples as the part should have.
+    fn check_samples(&self, expect: &Expect, weights: &[u32]) -> Result<(), PartError> {
+        for ((layer, said), weight) in self.info.layers.iter().zip(weights) {
+            let Some(said) = *said else { continue };
+            let total = expect.samples_of(layer);
+            // Blender up to 4.x cannot render no samples, so it renders some and they are not used.
+            if *weight != 0 && said != *weight && said != total {
+                let wanted = if *weight == total { total.to_string() } else { format!("{weight} or {total}") };
+                return Err(PartError::Says { what: samples_attribute(layer), found: said.to_string(), wanted });
+            }
+        }
+        Ok(())
+    }
+}
