@@ -38,7 +38,7 @@ pub enum PartError {
     #[error("{0}")]
     Film(#[from] FilmError),
     /// It has samples that another part has.
-    #[error("{samples} were added before")]
+    #[error("another part has {samples}, too")]
     Overlap {
         /// Those in both.
         samples: Share,

@@ -47,6 +47,10 @@ const MAX_PARTS: usize = 256;
 /// Lines that a thread merges at a time, unless a codec packs more of them together.
 const STRIPE_LINES: usize = 16;
 
+/// Unpacked pixels of a part that a thread holds at a time; its sums take twice as much. An 8K frame with fifty channels
+/// has 26 MB of them, 420 MB if packed as DWAB.
+const MAX_STRIPE_BYTES: u64 = 1 << 30;
+
 /// What the parts of a frame should make together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expect {
@@ -212,9 +216,15 @@ impl Merger {
             height: first.layout.height,
             parts,
         };
+        let per_stripe = work.stripe_lines();
+        if part::stripe_bytes(&first.layout, per_stripe) > MAX_STRIPE_BYTES {
+            return Err(MergeError::Impossible(
+                "so many channels cannot be merged with codecs that pack so many lines".into(),
+            ));
+        }
         let sink = Sink::new(to, self.header(&work, says)?, output.codec, &work)?;
         let beauty = output.wants_beauty.then(|| Beauty::new(&work)).flatten();
-        run(&work, &sink, output.threads, beauty.as_ref());
+        run(&work, &sink, per_stripe, output.threads, beauty.as_ref());
         sink.finish(to)?;
         Ok(Merged { coverage: self.coverage.clone(), beauty: beauty.map(Beauty::into_film) })
     }
@@ -238,11 +248,7 @@ impl Merger {
 }
 
 /// Merges all stripes, each thread the next one that is free.
-fn run(work: &Work, sink: &Sink, threads: NonZero<usize>, beauty: Option<&Beauty>) {
-    let codecs = work.codecs.iter().map(|codec| crate::header::lines_per_chunk(*codec) as usize);
-    let blocks = work.parts.iter().map(|part| part.lines_per_block()).chain(codecs);
-    // All of them are powers of two, so the largest is a multiple of each.
-    let per_stripe = blocks.fold(STRIPE_LINES, usize::max);
+fn run(work: &Work, sink: &Sink, per_stripe: usize, threads: NonZero<usize>, beauty: Option<&Beauty>) {
     let stripes = work.height.div_ceil(per_stripe);
     let next = AtomicUsize::new(0);
     let one = || {

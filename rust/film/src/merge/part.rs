@@ -1,14 +1,14 @@
 //! One part of a frame: a film that is open and whose header was checked, alone and against the first one added. Its
 //! pixels are read later, a few lines at a time.
 
-use super::Expect;
 use super::attributes::{Attributes, COVERAGE};
 use super::error::PartError;
 use super::rules::Plan;
 use super::share::Coverage;
+use super::{Expect, MAX_STRIPE_BYTES, STRIPE_LINES};
 use crate::chunks::Chunk;
 use crate::error::FilmError;
-use crate::header::{Layout, PartHeader, lines_per_chunk};
+use crate::header::{Layout, PartHeader, limit, lines_per_chunk};
 use crate::read::{metadata, unpack};
 use crate::source::{Source, read_at};
 use exr::meta::MetaData;
@@ -54,6 +54,17 @@ pub(super) fn samples_attribute(layer: &str) -> String {
     format!("cycles.{layer}.samples")
 }
 
+fn lines_per_block(layout: &Layout) -> usize {
+    layout.parts.iter().map(|part| lines_per_chunk(part.compression) as usize).max().unwrap_or(1)
+}
+
+/// Of all channels together, unpacked.
+pub(super) fn stripe_bytes(layout: &Layout, lines: usize) -> u64 {
+    let pixel_bytes: u64 = layout.parts.iter().map(|part| part.bytes_per_pixel).sum();
+    // At most 65,536 x 65,536 x 65,536.
+    pixel_bytes * layout.width as u64 * lines.min(layout.height) as u64
+}
+
 impl Part {
     /// Opens and checks; makes the shape if there is none yet.
     pub(super) fn open(
@@ -64,6 +75,9 @@ impl Part {
     ) -> Result<(Self, PartInfo), PartError> {
         let mut source = Source::open(path).map_err(PartError::Film)?;
         let layout = Layout::read_expected(&mut source, &expect.picture)?;
+        let lines = lines_per_block(&layout).max(STRIPE_LINES);
+        // Before anything is unpacked: blocks can be forged to grow a thousand times.
+        limit("a block of lines in bytes", stripe_bytes(&layout, lines), MAX_STRIPE_BYTES)?;
         let file = source.into_file();
         let attributes = Attributes::read(&file, &layout)?;
         let found = Shape::new(&layout, &attributes, expect)?;
@@ -89,7 +103,7 @@ impl Part {
 
     /// Lines that one of its blocks has at most.
     pub(super) fn lines_per_block(&self) -> usize {
-        self.layout.parts.iter().map(|part| lines_per_chunk(part.compression) as usize).max().unwrap_or(1)
+        lines_per_block(&self.layout)
     }
 
     /// The blocks of some lines of one of the file's parts, unpacked: line by line, in each channel by channel.

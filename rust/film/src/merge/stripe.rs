@@ -1,6 +1,7 @@
 //! The arithmetic: some lines of all parts in, the same lines of the merged film out. Every part is unpacked once, one
 //! after the other, and summed up in f64; weights are whole numbers, so the products are exact. No files are written here.
 
+use super::STRIPE_LINES;
 use super::cryptomatte::Ranks;
 use super::error::{MergeError, PartError};
 use super::part::Part;
@@ -75,6 +76,13 @@ impl Lines<'_> {
 }
 
 impl Work<'_> {
+    /// How many lines are merged at a time.
+    pub(super) fn stripe_lines(&self) -> usize {
+        let codecs = self.codecs.iter().map(|codec| lines_per_chunk(*codec) as usize);
+        // All of them are powers of two, so the largest is a multiple of each.
+        self.parts.iter().map(|part| part.lines_per_block()).chain(codecs).fold(STRIPE_LINES, usize::max)
+    }
+
     /// Lines `first` to `first + lines`, in blocks of the merged film.
     pub(super) fn merge(&self, desk: &mut Desk, first: usize, lines: usize) -> Result<Vec<Block>, MergeError> {
         for (sums, channel) in desk.sums.iter_mut().zip(&self.plan.channels) {

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod forged;
+mod frame;
 mod make;
+mod merge;
+mod merge_refused;
 mod preview;
 mod real;
 mod roundtrip;
