@@ -1,7 +1,7 @@
 //! Merges films of parts of a frame's samples into one: for the tests with real Blenders, the benchmark, and for a look.
 //!
 //! ```text
-//! merge OUT --samples N [--layer NAME=N]... [--threads N] [--codec NAME] [--adaptive] [--sum] 0+16=A.exr 16+16=B.exr ...
+//! merge OUT --samples N [--layer NAME=N]... [--threads N] [--codec NAME] [--subset] [--adaptive] [--sum] 0+16=A.exr 16+16=B.exr ...
 //! ```
 //!
 //! `0+16` are the sixteen samples from 0 on; of a sum, all its ranges: `0+16,32+8`.
@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             "--threads" => output.threads = value()?.parse()?,
             "--codec" => output.codec = Some(codec(&value()?)?),
+            "--subset" => expect.is_subset = true,
             "--adaptive" => expect.is_adaptive = true,
             "--sum" => is_sum = true,
             part => {

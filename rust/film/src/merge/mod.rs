@@ -12,9 +12,10 @@
 //! they come in writes a sum and adds the next part to that. A failed merge leaves no file and spoils no other.
 //!
 //! What lives here: rules by pass (`rules.rs`), checks of parts (`part.rs`), the arithmetic (`stripe.rs`,
-//! `cryptomatte.rs`), the file (`write.rs`). What does not: how a frame is cut, and denoising, which comes after the merge.
+//! `cryptomatte.rs`), the file (`write.rs`), the picture for a preview (`beauty.rs`). What does not: how a frame is cut, and denoising, which comes after the merge.
 
 mod attributes;
+mod beauty;
 mod cryptomatte;
 mod error;
 mod part;
@@ -28,16 +29,15 @@ pub use part::PartInfo;
 pub use share::{Coverage, NotShares, Share};
 pub use write::Codec;
 
-use crate::film::{Channel, Film, Layer, Pass};
-use crate::names;
+use crate::film::Film;
 use attributes::{Attributes, COVERAGE};
+use beauty::Beauty;
 use part::{Part, Shape, samples_attribute};
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use stripe::{Block, Desk, Work};
+use stripe::{Desk, Work};
 use write::{Press, Sink};
 
 /// Cycles' own limit.
@@ -61,6 +61,9 @@ pub struct Expect {
     /// Samples of the view layers that override the scene's, at most as many. Of each part, they have those below this
     /// number. (Blender up to 4.x does so only if the override is set anew for each part.)
     pub layers: BTreeMap<String, u32>,
+    /// Whether Cycles knew that it rendered a part (`use_sample_subset`, from 5.0 on). Its films then say how many samples the
+    /// whole frame has, and else how many the part has.
+    pub is_subset: bool,
     /// Whether the pass Debug Sample Count, which must be there then, says how many samples each pixel got.
     pub is_adaptive: bool,
     /// The frame's number, if it is to be checked.
@@ -70,9 +73,17 @@ pub struct Expect {
 }
 
 impl Expect {
-    /// A frame without adaptive sampling or layers of their own samples.
+    /// A frame without adaptive sampling or layers of their own samples, its parts rendered as before 5.0.
     pub fn new(picture: crate::Expect, samples: u32) -> Self {
-        Self { picture, samples, layers: BTreeMap::new(), is_adaptive: false, frame: None, build: None }
+        Self {
+            picture,
+            samples,
+            layers: BTreeMap::new(),
+            is_subset: false,
+            is_adaptive: false,
+            frame: None,
+            build: None,
+        }
     }
 
     fn samples_of(&self, layer: &str) -> u32 {
@@ -182,7 +193,7 @@ impl Merger {
         &self.coverage
     }
 
-    /// Writes the frame's film.
+    /// Writes the frame's film, under another name first; syncing it is the caller's.
     ///
     /// # Errors
     /// [`MergeError::Lacks`] if samples are missing, [`MergeError::Part`] if the pixels of a part are damaged or no
@@ -236,8 +247,7 @@ impl Merger {
         let mut attributes = Attributes::read(&first.file, &first.layout).map_err(blame)?;
         for (index, layer) in work.plan.layers.iter().enumerate() {
             let name = samples_attribute(layer);
-            // Blender up to 4.x says the part's samples there, 5.0 the whole frame's.
-            if attributes.text(&name) == Some(first.weights[index].to_string()) {
+            if !self.expect.is_subset && attributes.text(&name).is_some() {
                 let all: u32 = work.parts.iter().map(|part| part.weights[index]).sum();
                 attributes.set(&name, all.to_string().as_bytes());
             }
@@ -287,59 +297,6 @@ impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.fail(MergeError::Pack("a thread ended".into()));
-        }
-    }
-}
-
-/// The picture of the merged film, kept as it passes by.
-struct Beauty {
-    width: usize,
-    height: usize,
-    layer: String,
-    pass: String,
-    view: Option<String>,
-    /// Names, and places in [`Plan::channels`].
-    channels: Vec<(String, usize)>,
-    planes: Mutex<Vec<Vec<f32>>>,
-}
-
-impl Beauty {
-    fn new(work: &Work) -> Option<Self> {
-        let layout = &work.parts[0].layout;
-        // A film of one pixel, in which each channel has its own number as its value.
-        let numbered = names::paths(layout).enumerate().map(|(at, path)| (path, vec![at as f32]));
-        let film = Film::assemble(1, 1, numbered);
-        let pass = film.beauty()?;
-        let layer = film.layers.iter().find(|layer| layer.passes.iter().any(|found| std::ptr::eq(found, pass)))?;
-        let channels: Vec<_> =
-            pass.channels.iter().map(|channel| (channel.name.clone(), channel.samples[0] as usize)).collect();
-        Some(Self {
-            width: work.width,
-            height: work.height,
-            layer: layer.name.clone(),
-            pass: pass.name.clone(),
-            view: pass.view.clone(),
-            planes: Mutex::new(vec![vec![0.0; work.width * work.height]; channels.len()]),
-            channels,
-        })
-    }
-
-    fn keep(&self, work: &Work, blocks: &[Block]) {
-        let mut planes = self.planes.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((_, at), plane) in self.channels.iter().zip(planes.iter_mut()) {
-            work.read_back(&work.plan.channels[*at], blocks, plane);
-        }
-    }
-
-    fn into_film(self) -> Film {
-        let planes = self.planes.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let channels =
-            self.channels.into_iter().zip(planes).map(|((name, _), samples)| Channel { name, samples }).collect();
-        let pass = Pass { name: self.pass, view: self.view, channels };
-        Film {
-            width: self.width as u32,
-            height: self.height as u32,
-            layers: vec![Layer { name: self.layer, passes: vec![pass] }],
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct PartInfo {
     pub scene: Option<String>,
     /// The frame's number as Blender writes it, with leading zeros.
     pub frame: Option<String>,
-    /// Each view layer with the samples that Cycles says it has: the part's own up to 4.x, the whole frame's in 5.0.
+    /// Each view layer with the samples that Cycles says it has: see [`Expect::is_subset`].
     pub layers: Vec<(String, Option<u32>)>,
     /// The samples it was summed up from, if it is a sum.
     pub coverage: Option<Coverage>,
@@ -226,11 +226,11 @@ impl Shape {
     fn check_samples(&self, expect: &Expect, weights: &[u32]) -> Result<(), PartError> {
         for ((layer, said), weight) in self.info.layers.iter().zip(weights) {
             let Some(said) = *said else { continue };
-            let total = expect.samples_of(layer);
+            let wanted = if expect.is_subset { expect.samples_of(layer) } else { *weight };
             // Blender up to 4.x cannot render no samples, so it renders some and they are not used.
-            if *weight != 0 && said != *weight && said != total {
-                let wanted = if *weight == total { total.to_string() } else { format!("{weight} or {total}") };
-                return Err(PartError::Says { what: samples_attribute(layer), found: said.to_string(), wanted });
+            if wanted != 0 && said != wanted {
+                let (found, wanted) = (said.to_string(), wanted.to_string());
+                return Err(PartError::Says { what: samples_attribute(layer), found, wanted });
             }
         }
         Ok(())

@@ -65,6 +65,7 @@ impl Frame {
             expect.layers.insert("Back".into(), self.back);
         }
         expect.is_adaptive = self.is_adaptive;
+        expect.is_subset = self.form == Form::Five;
         expect
     }
 
