@@ -155,8 +155,10 @@ class Worker:
         fields = {**defaults, **fields}
         return self.ask("load", blend=str(blend), files=files or {}, paths=list(paths), **fields)
 
-    def render(self, frame, output):
-        return self.ask("render", frame=frame, output=str(output))
+    def render(self, frame, output, share=None):
+        if share is not None:
+            share = dict(zip(("offset", "samples", "total"), share, strict=True))
+        return self.ask("render", frame=frame, output=str(output), share=share)
 
     def close(self):
         self.lines.close()
@@ -192,6 +194,16 @@ def worker(blender, tmp_path):
     worker.close()
 
 
+@pytest.fixture(scope="module")
+def lasting_worker(blender, tmp_path_factory):
+    """For requests that change nothing."""
+    folder = tmp_path_factory.mktemp("lasting")
+    worker = Worker(blender, folder / "worker")
+    worker.load(blender.build(folder / "artist"))
+    yield worker
+    worker.close()
+
+
 def pixels(path):
     """{"part/channel": float array} of every channel."""
     OpenEXR = pytest.importorskip("OpenEXR")
@@ -215,7 +227,7 @@ def assert_same_pixels(film, other):
 def test_hello_tells_who_it_is(worker):
     hello = worker.hello
     assert hello["token"] == "secret"
-    assert hello["protocol"] == 2
+    assert hello["protocol"] == 3
     assert len(hello["blender"]) == 3
     assert hello["blender"] >= [3, 4, 0]
     assert "CYCLES" in hello["engines"]
@@ -650,6 +662,101 @@ def test_layers_and_cameras_as_in_a_local_render(blender, worker, tmp_path, wish
         films.append(pixels(film))
     first, second = ([v.tobytes() for v in film.values()] for film in films)
     assert (first != second) == ("markers" in wishes)
+
+
+def mean_of(parts):
+    """The pictures that films of some samples of one frame make together: {name: array}.
+
+    `parts` are (film, {view layer: its samples in that film}).
+    """
+    films = [(pixels(path), samples) for path, samples in parts]
+
+    def samples_of(name, samples):
+        return next(number for layer, number in samples.items() if f"{layer}." in name)
+
+    return {
+        name: sum(film[name].astype("f8") * samples_of(name, samples) for film, samples in films)
+        / sum(samples_of(name, samples) for _, samples in films)
+        for name in films[0][0]
+        if "Combined" in name
+    }
+
+
+def test_shares_make_the_frame_and_leave_no_trace(blender, worker, tmp_path, record_property):
+    # Given two frames of 64 samples (of a view layer: 40), rendered whole and composited
+    worker.load(blender.build(tmp_path / "artist", "file-output", "parts"))
+
+    def render(name, frame, share=None):
+        film = tmp_path / f"{name}.exr"
+        done = worker.render(frame, film, share)["ok"]
+        assert (done["frame"], done["output"]) == (frame, str(film))
+        return film
+
+    def written():
+        return {path: path.stat().st_mtime_ns for path in worker.scratch.rglob("*") if path.is_file()}
+
+    whole = {frame: render(f"whole{frame}", frame) for frame in (3, 7)}
+    composited = written()
+    assert composited
+
+    # When one is rendered in shares, with some of the other in between
+    first = render("first", 3, (0, 25, 64))
+    second = render("second", 3, (25, 39, 64))
+    render("other", 7, (16, 8, 64))
+    again = render("again", 3, (25, 39, 64))
+
+    # Then a share is the same from a Cycles that kept what it built and from one that had to build it
+    assert_same_pixels(second, again)
+    # And the shares differ, and together are the frame in every view layer
+    merged = mean_of([(first, {"ViewLayer": 25, "Back": 25}), (second, {"ViewLayer": 39, "Back": 15})])
+    assert len(merged) == 8
+    direct, early, late = map(pixels, (whole[3], first, second))
+    apart = {
+        name: float((abs(values - direct[name]) / abs(direct[name]).clip(1e-3)).max())
+        for name, values in merged.items()
+    }
+    record_property("merged beside direct", f"{max(apart.values()):.1e}")
+    assert max(apart.values()) < 2e-6
+    assert any((early[name] != late[name]).any() for name in merged)
+    # And the compositor waited for all of the frame
+    assert written() == composited
+    assert not [name for name in early if "Composite" in name]
+
+    # And whole frames afterwards are those before
+    for frame, before in whole.items():
+        assert_same_pixels(render(f"after{frame}", frame), before)
+
+
+def test_a_further_share_of_a_frame_is_cheap(blender, worker, tmp_path, record_property):
+    worker.load(blender.build(tmp_path / "artist", "dense"))
+    worker.render(2, tmp_path / "whole.exr")  # what is loaded once is loaded
+    seconds = [
+        worker.render(frame, tmp_path / "share.exr", (offset, 1, 4))["ok"]["seconds"]
+        for frame, offset in ((1, 0), (1, 1), (1, 2), (3, 0), (3, 1))
+    ]
+    record_property("seconds of shares", " ".join(f"{s:.3f}" for s in seconds))
+    first, further = min(seconds[0], seconds[3]), min(seconds[1], seconds[2], seconds[4])
+    assert further < first / 3
+
+
+@pytest.mark.parametrize(
+    "share",
+    [5, {"offset": 0, "samples": 4}, (0, 0, 4), (3, 2, 4), (-1, 2, 4), (0, True, 4), (0, 1.5, 4)],
+    ids=str,
+)
+def test_a_share_that_is_none_is_refused(lasting_worker, tmp_path, share):
+    if isinstance(share, tuple):
+        share = dict(zip(("offset", "samples", "total"), share, strict=True))
+    answer = lasting_worker.ask("render", frame=1, output=str(tmp_path / "1.exr"), share=share)
+    assert answer["error"]["kind"] == "bad_request"
+    assert not (tmp_path / "1.exr").exists()
+
+
+def test_engines_without_samples_have_no_shares(blender, worker, tmp_path):
+    worker.load(blender.build(tmp_path / "artist"), engine="BLENDER_WORKBENCH")
+    error = worker.render(1, tmp_path / "1.exr", (0, 1, 2))["error"]
+    assert error["kind"] == "bad_request"
+    assert "Small" in error["message"]
 
 
 def test_a_closed_socket_ends_a_long_render(blender, worker, tmp_path):

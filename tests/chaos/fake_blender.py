@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Blender that is none, for chaos: it answers the tracer's question and speaks the worker's protocol 2.
+"""A Blender that is none, for chaos: it answers the tracer's question and speaks the worker's protocol 3.
 
 Its "scenes" are one line of JSON and noise. Its films are multilayer EXRs that follow from the bytes of all files of
 the job and the frame alone, so whoever has those can say what each film must be. Some frames go wrong at the first
@@ -176,7 +176,7 @@ class Worker:
         self.send(
             hello={
                 "token": os.environ["NETRENDER_WORKER_TOKEN"],
-                "protocol": 2,
+                "protocol": 3,
                 "pid": os.getpid(),
                 "blender": VERSION,
                 "build_hash": "chaos",
@@ -229,7 +229,7 @@ class Worker:
         print("Read a scene", flush=True)
         return {"scene": "Scene", "engine": ENGINE, "width": WIDTH, "height": HEIGHT, "view_table": None}
 
-    def render(self, frame, output):
+    def render(self, frame, output, share=None):
         if self.look is None:
             raise Refused("not_loaded", "there is no scene")
         trick, seconds = trick_of(self.look, frame)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Builds a small Cycles scene, 16x12 pixels: `-- OUT.blend TEXTURE.png [no-camera] [denoise] [long]
-[file-output]`.
+[file-output] [parts] [dense]`.
+
+"parts" has 64 samples and a second view layer with 40 of its own, "dense" takes long until the first sample.
 
 A keyed cube with a texture by absolute path, motion blur, and an animated render setting: what a warm
 worker could get wrong. Output settings are the film's, so that a local `-f N` writes the same kind of file.
@@ -53,6 +55,12 @@ def main():
     scene.view_layers[0].use_pass_normal = True
     if "no-camera" in WISHES:
         bpy.data.objects.remove(bpy.data.objects["Camera"])
+    if "parts" in WISHES:
+        scene.cycles.samples = 64
+        scene.view_layers.new("Back").samples = 40
+    if "dense" in WISHES:
+        dense = cube.modifiers.new("Dense", "SUBSURF")
+        dense.subdivision_type, dense.render_levels = "SIMPLE", 8
     if "file-output" in WISHES:
         add_file_output(scene)
     settings = scene.render.image_settings

@@ -2,16 +2,17 @@
 """One warm Blender under a slave: it loads a scene once and renders the frames it is asked for.
 
 What lives here: the protocol, opening a file, rendering a frame of it. Beside it lie netrender_worker_paths.py
-(re-pointing paths) and netrender_worker_scene.py (a scene made ready). What does not: time limits, killing,
-retries, files' transport, looking at pictures; all that is the Rust side (farm `slave/worker/`), which carries
-these three files with `include_str!`. Python's standard library and `bpy` only, Blender 3.4 to 5.x, run as
-`blender -b -noaudio -Y --python-exit-code 1 --python netrender_worker.py` or `python netrender_worker.py` (the
-`bpy` module). The files' names are long so that they hide no module of a scene's own scripts.
+(re-pointing paths), netrender_worker_scene.py (a scene made ready) and netrender_worker_share.py (some samples of
+a frame). What does not: time limits, killing, retries, files' transport, looking at pictures; all that is the
+Rust side (farm `slave/worker/`), which carries these four files with `include_str!`. Python's standard library
+and `bpy` only, Blender 3.4 to 5.x, run as `blender -b -noaudio -Y --python-exit-code 1 --python
+netrender_worker.py` or `python netrender_worker.py` (the `bpy` module). The files' names are long so that they
+hide no module of a scene's own scripts.
 
-Protocol (2): JSON lines, UTF-8, over a loopback TCP socket that this process connects. In the environment:
+Protocol (3): JSON lines, UTF-8, over a loopback TCP socket that this process connects. In the environment:
 NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; both are removed once read).
 
-    -> {"hello": {"token", "protocol": 2, "pid", "blender": [3, 4, 1], "build_hash", "build_options": [names],
+    -> {"hello": {"token", "protocol": 3, "pid", "blender": [3, 4, 1], "build_hash", "build_options": [names],
                   "engines": [ids], "devices": [{"type", "name"}]}}
     <- {"id": 1, "op": "load", "blend": path here, "source": its path on the artist's machine,
         "scene": name|null, "engine": id|null, "threads": 0|N, "scripts": bool,
@@ -19,7 +20,8 @@ NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; bot
         "paths": [[library here or "", raw, path here, must_exist], ...],
         "scratch": dir, "view_table": path.png|null}
     -> {"id": 1, "ok": {"scene", "engine", "width", "height", "view_table": path|null}}
-    <- {"id": 2, "op": "render", "frame": N, "output": abs .exr}
+    <- {"id": 2, "op": "render", "frame": N, "output": abs .exr,
+        "share": {"offset": k, "samples": n, "total": t}|null}
     -> {"progress": {"frame": N, "text": "..."}}          unsolicited, at most five a second
     -> {"id": 2, "ok": {"frame", "seconds", "output"}}
     <- {"id": 3, "op": "quit"}
@@ -28,6 +30,10 @@ NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; bot
 
 Kinds of error: bad_request, cannot_open, missing_file, missing_scene, missing_engine, no_camera, not_loaded,
 render_failed, internal. After any of them the process goes on; after a failed load nothing is loaded.
+
+A share is the samples from k on, n of them, of a Cycles frame that has t; its film has every pass of these, without
+denoising, compositor and sequencer. Shares of one frame are cheap in a row: what Cycles builds before the first
+sample is kept for the next. A whole frame (null, or no "share") is what it is without any share before it.
 
 All paths are absolute but `raw`, the string that a block of that library (of the .blend itself: "") holds. A
 path in "paths" may be a folder or hold <UDIM>. File names that are not UTF-8 have lone surrogates U+DC80..
@@ -72,8 +78,9 @@ from netrender_worker_scene import (
     tame_file_outputs,
     try_bake_view_table,
 )
+from netrender_worker_share import Keeper, only_samples, want_share
 
-PROTOCOL = 2
+PROTOCOL = 3
 PROGRESS_EVERY_S = 0.2
 
 
@@ -255,6 +262,7 @@ class Worker:
 
     def __init__(self):
         self.scene = None
+        self.keeper = None
         properties = bpy.ops.render.render.get_rna_type().properties
         self._takes_range = "frame_start" in properties and "frame_end" in properties
 
@@ -279,6 +287,7 @@ class Worker:
         set_output(scene)
         width, height = size_of_film(scene)
         self.scene = scene
+        self.keeper = Keeper(scene)
         return {
             "scene": scene.name,
             "engine": scene.render.engine,
@@ -290,6 +299,7 @@ class Worker:
     def render(self, request):
         frame = want(request, "frame", int)
         output = want(request, "output", str)
+        share = want_share(request)
         if self.scene is None:
             raise Refused("not_loaded", "No scene is loaded. Send a load that succeeds first.")
         # A fresh folder of its own: whatever is in it afterwards was made by this render.
@@ -299,13 +309,25 @@ class Worker:
         started = time.monotonic()
         EVENTS.begin_render(frame)
         try:
-            words = self._render_into(part, frame)
+            words = self._render_share(part, frame, share) if share else self._render_whole(part, frame)
             film = self._check_film(part, frame, words)
             os.replace(film, output)
         finally:
             EVENTS.frame = None
             shutil.rmtree(part, ignore_errors=True)
         return {"frame": frame, "seconds": time.monotonic() - started, "output": output}
+
+    def _render_whole(self, part, frame):
+        self.keeper.drop()
+        return self._render_into(part, frame)
+
+    def _render_share(self, part, frame, share):
+        with only_samples(self.scene, *share):
+            self.keeper.keep(frame)
+            words = self._render_into(part, frame)
+        if words or EVENTS.cancelled:
+            self.keeper.drop()
+        return words
 
     def _render_into(self, part, frame):
         """Render as `blender -b FILE -f N` does and give back Blender's complaint, if any.

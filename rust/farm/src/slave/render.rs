@@ -184,7 +184,9 @@ impl Stage {
         let gap_ms = self.last_end.map(|end| end.elapsed().as_secs_f64() * 1000.0);
         let asked = current
             .worker
-            .ask::<Rendered>(Ask::Render { frame: task.frame.0, output: &output }, |text| show(&shared, text))
+            .ask::<Rendered>(Ask::Render { frame: task.frame.0, output: &output, share: None }, |text| {
+                show(&shared, text)
+            })
             .await;
         self.last_end = Some(Instant::now());
         let log = Printed::Book(current.worker.log(), current.worker.last_id());

@@ -1,4 +1,4 @@
-//! The worker's protocol 2 in Rust types: JSON lines over a loopback socket. Its description is the head of
+//! The worker's protocol 3 in Rust types: JSON lines over a loopback socket. Its description is the head of
 //! `netrender_worker.py`.
 
 use netrender_core::slave::{Device, Version};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The number `netrender_worker.py` says in its hello.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// Longest line taken from a worker.
 pub const MAX_LINE_BYTES: u64 = 4 << 20;
 
@@ -65,9 +65,22 @@ pub enum Ask<'a> {
         frame: i32,
         /// The multilayer EXR.
         output: &'a str,
+        /// Which of its samples; none: the whole frame.
+        share: Option<Share>,
     },
     /// End.
     Quit,
+}
+
+/// Some samples of a Cycles frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Share {
+    /// The first, counted from 0.
+    pub offset: u32,
+    /// How many.
+    pub samples: u32,
+    /// How many the whole frame has.
+    pub total: u32,
 }
 
 /// A numbered [`Ask`].
