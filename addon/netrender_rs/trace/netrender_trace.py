@@ -3,9 +3,10 @@
 
 What lives here: a script for a background Blender, which opens a copy of the artist's scene (scripts off) in
 whatever folder it lies and tells what every path in it means on the artist's machine. Beside it lie
-netrender_trace_files.py (the search for paths and files) and netrender_trace_scene.py (the rest of a scene).
-What does not: copying, hashing and sending files, re-pathing (the worker). Python's standard library and `bpy`
-only, Blender 3.4 to 5.x; imports nothing else of ours.
+netrender_trace_files.py (the search for paths and files), netrender_trace_scene.py (the rest of a scene) and
+netrender_trace_split.py (whether slaves can share a frame). What does not: copying, hashing and sending files,
+re-pathing (the worker). Python's standard library and `bpy` only, Blender 3.4 to 5.x; imports nothing else of
+ours.
 
     blender -b -noaudio -Y --python netrender_trace.py -- FILE.blend OUT.json [--source PATH] [--scene NAME]
     python netrender_trace.py -- FILE.blend OUT.json [--source PATH] [--scene NAME]
@@ -35,6 +36,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from netrender_trace_files import Files, Places, open_blend
 from netrender_trace_scene import denoises, frame_range, has_camera, scripts, size_of_film
+from netrender_trace_split import split
 
 PRIVATE = {0xDC00 + byte: 0x10DC00 + byte for byte in range(0x80, 0x100)}
 
@@ -44,7 +46,8 @@ def describe(source, scene=None):
 
     {"blender": [3, 4], "version", "source", "scene", "scenes": [names], "engine", "frames": "1-10" or
      "1-10x2", "frame_current", "width", "height" (pixels of the film), "has_camera", "denoise" (Cycles or the
-     compositor denoises, so the slave's Blender needs a denoiser),
+     compositor denoises, so the slave's Blender needs a denoiser), "split": {...} (how a frame can be rendered
+     in parts, see `split()`),
      "paths": [{"library": the .blend library that holds this path, "" for the main file, "raw": the string as
          Blender has it, "path": what it means (may be a folder, may hold <UDIM>), "kind", "user": name of the
          datablock, "found": how many existing files it stands for}],
@@ -72,6 +75,7 @@ def describe(source, scene=None):
         "height": height,
         "has_camera": has_camera(scene),
         "denoise": denoises(scene),
+        "split": split(scene),
         "paths": found.slots(),
         "files": sorted(found.files),
         "missing": sorted(found.missing.values(), key=lambda m: m["path"]),

@@ -2,7 +2,8 @@
 """What a scene is, but for its files: frames, size, camera, and what it asks of the Blender that renders it.
 
 What lives here: functions of a scene of the open file, without effects, for the tracer and for the add-on, which
-asks them before it saves a copy. What does not: paths and files (netrender_trace_files.py).
+asks them before it saves a copy. What does not: paths and files (netrender_trace_files.py), whether several
+slaves can share a frame (netrender_trace_split.py).
 """
 
 import ctypes

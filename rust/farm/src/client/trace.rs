@@ -3,15 +3,16 @@
 use super::ClientError;
 use crate::blender::Blender;
 use serde::Deserialize;
-use std::{ffi::OsString, path::Path, process::Stdio, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, path::Path, process::Stdio, time::Duration};
 
 /// What Blender runs.
 const SCRIPT: &str = "netrender_trace.py";
 /// The tracer. The script finds the others beside itself.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     (SCRIPT, include_str!("../../../../addon/netrender_rs/trace/netrender_trace.py")),
     ("netrender_trace_files.py", include_str!("../../../../addon/netrender_rs/trace/netrender_trace_files.py")),
     ("netrender_trace_scene.py", include_str!("../../../../addon/netrender_rs/trace/netrender_trace_scene.py")),
+    ("netrender_trace_split.py", include_str!("../../../../addon/netrender_rs/trace/netrender_trace_split.py")),
 ];
 /// Opening a scene takes minutes at the most; a Blender that says nothing for longer hangs.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -48,6 +49,40 @@ pub struct Description {
     /// Sentences for the artist.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// How a frame can be rendered in parts.
+    #[serde(default)]
+    #[expect(dead_code, reason = "whoever submits jobs that share frames will read it")]
+    pub split: Split,
+}
+
+/// How a frame can be rendered in parts, each with some of its samples.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Split {
+    /// Samples of a frame; 0 if its engine knows none.
+    pub samples: u32,
+    /// View layers with their own number of samples.
+    pub layers: BTreeMap<String, u32>,
+    /// Whether Cycles can be told that it renders a part (`use_sample_subset`).
+    pub is_subset: bool,
+    /// Whether adaptive sampling is on.
+    pub is_adaptive: bool,
+    /// What the parts make together.
+    pub grade: Grade,
+    /// Why it is not [`Grade::Identical`], in sentences for the artist.
+    pub why: String,
+}
+
+/// What parts of a frame make together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    /// The frame as it is rendered at once, but for rounding.
+    Identical,
+    /// A frame with other noise, but no more of it.
+    Equivalent,
+    /// Nothing: it can only be rendered whole.
+    #[default]
+    None,
 }
 
 /// A path that a datablock holds.

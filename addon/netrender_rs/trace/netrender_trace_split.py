@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether several slaves can share one frame of a scene, each with some of its samples, and what becomes of it.
+
+What lives here: the rules, measured with Blender 3.4 to 5.0, by what a Blender has and never by its version. What
+does not: rendering a share (the worker), merging (film `merge`).
+"""
+
+import bpy
+from netrender_trace_scene import compositor_nodes, strips
+
+# What the rules below read; a frame of which it changes has other rules than the one the scene stands at.
+READ = """cycles.samples cycles.sample_offset cycles.use_sample_subset cycles.sample_subset_length
+cycles.use_layer_samples cycles.time_limit cycles.use_adaptive_sampling cycles.use_denoising
+cycles.sampling_pattern cycles.use_guiding
+cycles.auto_scrambling_distance cycles.volume_biased render.use_compositing render.use_sequencer
+render.use_freestyle""".split()
+
+
+def split(scene):
+    """How a frame of the scene can be cut into parts.
+
+    {"samples": of a frame, "layers": {view layer that is rendered: its own number of samples}, "is_subset":
+     Cycles can be told that it renders a part (`use_sample_subset`), "is_adaptive": adaptive sampling is on,
+     "grade": "identical" (to the frame rendered at once, but for rounding), "equivalent" (other noise, no more of it)
+     or "none" (whole frames only), "why": sentences for the artist, empty when identical}
+    """
+    told = {"samples": 0, "layers": {}, "is_subset": False, "is_adaptive": False, "grade": "none", "why": ""}
+    cycles = getattr(scene, "cycles", None)
+    if scene.render.engine != "CYCLES" or cycles is None:
+        return {**told, "why": "Only Cycles renders frames in parts."}
+    told["samples"] = cycles.samples
+    told["layers"] = layer_samples(scene)
+    told["is_subset"] = hasattr(cycles, "use_sample_subset")
+    told["is_adaptive"] = bool(setting(cycles, "use_adaptive_sampling"))
+    reasons = [*of_samples(scene), *of_film(scene), *of_light(scene)]
+    if reasons:
+        return {**told, "why": " ".join(reasons)}
+    if told["is_subset"] or has_fixed_pattern(cycles):
+        return {**told, "grade": "identical"}
+    why = (
+        "In this Blender the noise depends on how many samples are rendered at once: parts give a picture of the "
+        "same quality with other noise. It is the same with the pattern Tabulated Sobol and up to 256 samples."
+    )
+    return {**told, "grade": "equivalent", "why": why}
+
+
+def setting(thing, name, without=False):
+    """A setting, or what it means that this Blender has none."""
+    return getattr(thing, name, without)
+
+
+def rendered_layers(scene):
+    return [layer for layer in scene.view_layers if layer.use]
+
+
+def layer_samples(scene):
+    """{view layer that is rendered: the samples it has in place of the scene's}."""
+    rule = setting(scene.cycles, "use_layer_samples", "USE")
+    if rule == "IGNORE":
+        return {}
+    own = {layer.name: layer.samples for layer in rendered_layers(scene) if layer.samples > 0}
+    return {name: samples for name, samples in own.items() if rule == "USE" or samples < scene.cycles.samples}
+
+
+def has_fixed_pattern(cycles):
+    """Whether sample 70 is the same however many are rendered, where Cycles is not told of the whole."""
+    known = [item.identifier for item in cycles.bl_rna.properties["sampling_pattern"].enum_items]
+    if "PROGRESSIVE_MULTI_JITTER" in known:  # up to 3.4
+        return True
+    return cycles.sampling_pattern == "TABULATED_SOBOL" and cycles.samples <= 256
+
+
+def of_samples(scene):
+    """Why its samples cannot be dealt out."""
+    cycles = scene.cycles
+    if cycles.samples < 2:
+        yield "A frame has only one sample."
+    if changing := sorted({path for path in changing_paths(scene) if is_read(path)}):
+        yield f"Settings of sampling are animated or driven: {', '.join(changing)}."
+    if setting(cycles, "use_sample_subset", setting(cycles, "sample_offset", 0) != 0):
+        yield "The scene renders some of its samples only (Sample Offset or Sample Subset)."
+    for name, samples in layer_samples(scene).items():
+        if samples > cycles.samples:
+            yield f"View layer '{name}' has {samples} samples, more than the scene's {cycles.samples}."
+    if setting(cycles, "use_adaptive_sampling"):
+        yield "Adaptive sampling (Noise Threshold) decides by all samples when a pixel is done."
+    if setting(cycles, "time_limit", 0) > 0:
+        yield "With a Time Limit nobody knows how many samples a frame will have."
+    if setting(cycles, "auto_scrambling_distance"):
+        yield "The automatic Scrambling Distance depends on how many samples are rendered at once."
+    if setting(cycles, "use_guiding"):
+        yield "Path guiding learns from the samples before."
+
+
+def of_film(scene):
+    """Why what is made of all samples cannot be made of parts."""
+    layers = rendered_layers(scene)
+    denoised = [n.name for n in layers if setting(setting(n, "cycles", None), "use_denoising", True)]
+    if setting(scene.cycles, "use_denoising") and denoised:
+        yield f"Denoising is on in {names(denoised)}, and parts cannot be denoised."
+    if compositor_nodes(scene):
+        yield "Compositor nodes are used, and parts cannot be composited."
+    if scene.render.use_sequencer and len(strips(scene)):
+        yield "The sequencer is used, and parts cannot go through it."
+    if setting(scene.render, "use_freestyle"):
+        yield "Freestyle draws its lines over the whole picture."
+    catching = [n.name for n in layers if setting(setting(n, "cycles", None), "use_pass_shadow_catcher")]
+    if catching:
+        yield f"The pass Shadow Catcher of {names(catching)} is no average of samples."
+    # Of a light it says that it lights catchers, and is on from the start.
+    things = [o for o in bpy.data.objects if o.users and o.type != "LIGHT"]
+    catchers = sorted(thing.name for thing in things if setting(thing, "is_shadow_catcher"))
+    if catchers:
+        yield f"What a shadow catcher shows is no average of samples: object '{catchers[0]}'."
+    misty = [n.name for n in layers if n.use_pass_mist]
+    if misty:
+        yield f"The pass Mist of {names(misty)} is cut off in each part."
+
+
+def of_light(scene):
+    """Why light cannot be averaged."""
+    for layer in rendered_layers(scene):
+        for kind in ("diffuse", "glossy", "transmission"):
+            has_light = any(setting(layer, f"use_pass_{kind}_{way}") for way in ("direct", "indirect"))
+            if has_light and not setting(layer, f"use_pass_{kind}_color"):
+                title = kind.capitalize()
+                yield (
+                    f"View layer '{layer.name}' has the pass {title} Direct or {title} Indirect, which can only be "
+                    f"merged with {title} Color."
+                )
+    if not setting(scene.cycles, "volume_biased", True) and (volume := first_volume()):
+        yield f"Volumes are rendered Unbiased, which cannot be cut: {volume}."
+
+
+def names(layers):
+    return f"view layer {', '.join(map(repr, layers))}"
+
+
+def first_volume():
+    """Something that may render as a volume; in doubt it does, for a frame rendered whole is never wrong."""
+    data = bpy.data
+    for thing in data.objects:
+        if thing.type == "VOLUME" and thing.users:
+            return f"object '{thing.name}'"
+    for block in (*data.materials, *data.worlds):
+        if block.users and block.node_tree is not None and has_volume_output(block.node_tree):
+            return f"{type(block).__name__.lower()} '{block.name}'"
+    for tree in data.node_groups:
+        kinds = {node.type for node in tree.nodes} if tree.users else ()
+        if tree.bl_idname == "GeometryNodeTree" and any(
+            k != "VOLUME_TO_MESH" and "VOLUME" in k for k in kinds
+        ):
+            return f"geometry nodes '{tree.name}'"
+    return ""
+
+
+def has_volume_output(tree):
+    seen, waiting = set(), [tree]
+    while waiting:
+        tree = waiting.pop()
+        if tree is None or tree in seen:
+            continue
+        seen.add(tree)
+        for node in tree.nodes:
+            if node.type in ("OUTPUT_MATERIAL", "OUTPUT_WORLD") and node.inputs["Volume"].is_linked:
+                return True
+            waiting.append(setting(node, "node_tree", None))
+    return False
+
+
+def is_read(path):
+    return path in READ or path.startswith("view_layers[")
+
+
+def changing_paths(block):
+    """Data paths of a datablock that F-curves or drivers change."""
+    animation = block.animation_data
+    if animation is None:
+        return
+    yield from (driver.data_path for driver in animation.drivers)
+    actions = [animation.action, *(s.action for track in animation.nla_tracks for s in track.strips)]
+    for action in filter(None, actions):
+        yield from (curve.data_path for curve in curves(action))
+
+
+def curves(action):
+    if hasattr(action, "fcurves"):
+        yield from action.fcurves
+        return
+    for layer in action.layers:  # 5.0
+        for strip in layer.strips:
+            for bag in strip.channelbags:
+                yield from bag.fcurves

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tracer says of rendering a frame in parts: whether it can be, and if not, why."""
+
+import json
+
+import blenders
+import pytest
+
+TRACE = blenders.HERE.parent / "addon" / "netrender_rs" / "trace"
+
+# {case: what is told of the scene after its lines}; null where this Blender lacks what they set.
+TELL = """
+import json, sys
+import bpy
+
+sys.path.insert(0, sys.argv[-2])
+from netrender_trace_split import split
+
+
+class Without:
+    '''A thing of an older Blender.'''
+
+    def __init__(self, thing, name, **others):
+        self.__dict__.update(others)
+        self.__dict__["_thing"], self.__dict__["_name"] = thing, name
+
+    def __getattr__(self, name):
+        if name == self._name:
+            raise AttributeError(name)
+        return getattr(self._thing, name)
+
+
+def material(name, kind):
+    made = bpy.data.materials.new(name)
+    made.use_nodes = True
+    made.use_fake_user = True
+    tree = made.node_tree
+    output = next(n for n in tree.nodes if n.type == "OUTPUT_MATERIAL")
+    tree.links.new(tree.nodes.new(kind).outputs[0], output.inputs["Volume"])
+
+
+told = {}
+for case, lines in json.loads(sys.argv[-1]).items():
+    bpy.ops.wm.read_factory_settings()
+    scene = bpy.context.scene
+    scene.render.engine = "CYCLES"
+    render, cycles, layer = scene.render, scene.cycles, scene.view_layers[0]
+    cycles.samples = 64
+    cycles.use_adaptive_sampling = cycles.use_denoising = False
+    there = {"bpy": bpy, "scene": scene, "render": render, "cycles": cycles, "layer": layer}
+    there.update(material=material, Without=Without)
+    try:
+        exec(lines, there)
+        told[case] = split(there["scene"])
+    except (AttributeError, TypeError) as error:
+        print(case, error)
+        told[case] = None
+print("TOLD", json.dumps(told))
+"""
+
+SEQUENCE = """
+editor = scene.sequence_editor_create()
+strips = editor.strips if hasattr(editor, "strips") else editor.sequences
+new = strips.new_effect
+try:
+    new("Colour", "COLOR", 1, 1, frame_end=9)
+except TypeError:
+    new("Colour", "COLOR", 1, 1, length=9)
+"""
+COMPOSITOR = """
+if hasattr(scene, "compositing_node_group"):
+    tree = scene.compositing_node_group = bpy.data.node_groups.new("Grading", "CompositorNodeTree")
+    tree.nodes.new("CompositorNodeRLayers")
+else:
+    scene.use_nodes = True
+"""
+BACK = "back = scene.view_layers.new('Back'); back.samples = 40\n"
+FOG = "material('Fog', 'ShaderNodeVolumeScatter')\n"
+# Older Blenders lack it, but let it be set.
+UNBIASED = "cycles.volume_biased; cycles.volume_biased = False\n"
+# As Blender was when its patterns followed the number of samples and it could not be told of a subset.
+OLDER = "cycles.use_sample_subset; scene = Without(scene, '', cycles=Without(cycles, 'use_sample_subset'))\n"
+
+IDENTICAL = {
+    "plain": "",
+    "denoising of a layer that is not": "layer.cycles.use_denoising = True",
+    "denoising of a layer not rendered": "cycles.use_denoising = True; layer.cycles.use_denoising = False",
+    "denoising passes": "layer.cycles.denoising_store_passes = True",
+    "compositor off": COMPOSITOR + "render.use_compositing = False",
+    "sequencer off": SEQUENCE + "render.use_sequencer = False",
+    "sequencer empty": "scene.sequence_editor_create()",
+    "light": "layer.use_pass_glossy_direct = layer.use_pass_glossy_color = True",
+    "mist of a layer not rendered": "scene.view_layers.new('Off').use_pass_mist = True\n"
+    "scene.view_layers['Off'].use = False",
+    "animated seed": "cycles.use_animated_seed = True; cycles.keyframe_insert('seed', frame=1)",
+    "biased volume": "cycles.volume_biased; cycles.volume_biased = True\n" + FOG,
+    "volume of nothing": UNBIASED + FOG + "bpy.data.materials['Fog'].use_fake_user = False",
+    "layers": BACK,
+    "old pattern, few samples": OLDER + "cycles.sampling_pattern = 'TABULATED_SOBOL'; cycles.samples = 256",
+}
+EQUIVALENT = {
+    "old pattern": OLDER + "cycles.sampling_pattern = 'BLUE_NOISE'",
+    "many samples": OLDER + "cycles.sampling_pattern = 'TABULATED_SOBOL'; cycles.samples = 257",
+}
+# Lines, and what must be named.
+NONE = {
+    "other engine": ("render.engine = 'BLENDER_WORKBENCH'", "Only Cycles"),
+    "no Cycles": ("scene = Without(scene, 'cycles')", "Only Cycles"),
+    "one sample": ("cycles.samples = 1", "one sample"),
+    "denoising": ("cycles.use_denoising = layer.cycles.use_denoising = True", "'ViewLayer'"),
+    "compositor": (COMPOSITOR, "Compositor"),
+    "sequencer": (SEQUENCE, "sequencer"),
+    "freestyle": ("render.use_freestyle = True", "Freestyle"),
+    "adaptive": ("cycles.use_adaptive_sampling = True", "Adaptive sampling"),
+    "time limit": ("cycles.time_limit = 5", "Time Limit"),
+    "guiding": ("cycles.use_guiding = True", "guiding"),
+    "scrambling": ("cycles.auto_scrambling_distance = True", "Scrambling Distance"),
+    "catcher pass": ("layer.cycles.use_pass_shadow_catcher = True", "pass Shadow Catcher"),
+    "catcher": ("bpy.data.objects['Cube'].is_shadow_catcher = True", "'Cube'"),
+    "mist": ("layer.use_pass_mist = True", "Mist"),
+    "light": ("layer.use_pass_diffuse_indirect = True", "Diffuse Color"),
+    "unbiased volume": (UNBIASED + FOG, "material 'Fog'"),
+    "volume object": (UNBIASED + "bpy.ops.object.volume_add()", "object 'Volume'"),
+    "keyed samples": ("cycles.keyframe_insert('samples', frame=1)", "cycles.samples"),
+    "driven layer": (BACK + "back.driver_add('samples')", "Back"),
+    "a range": ("cycles.sample_offset = 8\nif hasattr(cycles, 'use_sample_subset'):\n"
+                "    cycles.use_sample_subset = True", "some of its samples"),
+    "too many": (BACK + "back.samples = 65", "more than the scene's 64"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """{Blender: {case: what it tells}}; all cases in one process."""
+    script = tmp_path_factory.mktemp("split") / "tell.py"
+    script.write_text(TELL)
+    cases = {f"none {case}": lines for case, (lines, _) in NONE.items()}
+    cases |= {f"identical {case}": lines for case, lines in IDENTICAL.items()}
+    cases |= {f"equivalent {case}": lines for case, lines in EQUIVALENT.items()}
+    cases |= {
+        f"layers {rule}": f"{BACK}cycles.use_layer_samples = '{rule}'"
+        for rule in ("USE", "BOUNDED", "IGNORE")
+    }
+    cases["layers BOUNDED beyond"] = BACK + "back.samples = 99; cycles.use_layer_samples = 'BOUNDED'"
+    cache = {}
+
+    def tell(blender):
+        if blender not in cache:
+            said = blender.run(script, TRACE, json.dumps(cases))
+            print(said)
+            cache[blender] = json.loads(next(s for s in said.splitlines() if s.startswith("TOLD "))[5:])
+        return cache[blender]
+
+    return tell
+
+
+def there(told, blender, case):
+    """What is told of a case, or None if an old Blender lacks what it is about."""
+    found = told(blender)[case]
+    assert found is not None or blender.version < (5,), case
+    return found
+
+
+def test_frames_that_parts_make_identical(any_blender, told):
+    for case in IDENTICAL:
+        if found := there(told, any_blender, f"identical {case}"):
+            assert (found["grade"], found["why"]) == ("identical", ""), case
+            assert found["is_adaptive"] is False
+
+
+def test_frames_whose_parts_have_other_noise(any_blender, told):
+    for case in EQUIVALENT:
+        if found := there(told, any_blender, f"equivalent {case}"):
+            assert found["grade"] == "equivalent", case
+            assert found["is_subset"] is False
+            assert "Tabulated Sobol" in found["why"]
+
+
+def test_frames_that_are_rendered_whole_and_why(any_blender, told):
+    for case, (_, word) in NONE.items():
+        if found := there(told, any_blender, f"none {case}"):
+            assert found["grade"] == "none", case
+            assert word in found["why"], case
+            assert found["why"].count(".") <= 2, f"{case}: one reason, not more: {found['why']}"
+    assert told(any_blender)["none adaptive"]["is_adaptive"] is True
+
+
+def test_how_many_samples_a_frame_has(any_blender, told):
+    everything = told(any_blender)
+    plain = everything["identical plain"]
+    assert (plain["samples"], plain["layers"]) == (64, {})
+    assert plain["is_subset"] == (any_blender.version >= (5,))
+    assert everything["layers USE"]["layers"] == everything["layers BOUNDED"]["layers"] == {"Back": 40}
+    assert everything["layers IGNORE"]["layers"] == everything["layers BOUNDED beyond"]["layers"] == {}
+    assert everything["layers BOUNDED beyond"]["grade"] == "identical"
+    assert everything["none other engine"]["samples"] == 0
