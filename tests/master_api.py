@@ -10,7 +10,7 @@ import urllib.parse
 
 import blake3
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 
 def digest_of(data):

@@ -331,6 +331,7 @@ class RENDER_PT_netrender_job(SettingsPanel, Panel):
         column.prop(job, "engine")
         column.prop(job, "priority")
         column.prop(job, "chunk", text="Frames per Chunk")
+        column.prop(job, "split")
         column.separator()
         column.prop(job, "save_before_send")
 

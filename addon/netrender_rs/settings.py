@@ -59,6 +59,17 @@ class NETRENDER_PG_job(PropertyGroup):
     priority: IntProperty(
         name="Priority", description="Higher goes first", default=50, min=0, max=100, subtype="FACTOR"
     )
+    split: EnumProperty(
+        name="Split Frames",
+        description="Whether several slaves render one frame together, each some of its samples. The result is what "
+        "one machine would have made, to float rounding. Scenes it does not suit are rendered in whole frames",
+        items=(
+            ("OFF", "Off", "Whole frames only"),
+            ("AUTO", "Auto", "While there are fewer frames than slaves to render them"),
+            ("SAMPLES", "Always", "Every frame"),
+        ),
+        default="OFF",
+    )
     chunk: IntProperty(
         name="Chunk Size",
         description="Frames a slave takes at a time. Larger chunks suit frames that render fast",

@@ -95,7 +95,7 @@ def request(scene, source, copy, frames, send_anyway):
         "priority": wanted.priority,
         "chunk": wanted.chunk,
         "tags": settings.tags(wanted.tags),
-        "split": "off",
+        "split": wanted.split.lower(),
         "unsaved_images": unsaved_images(),
         "send_anyway": send_anyway,
     }

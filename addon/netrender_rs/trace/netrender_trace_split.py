@@ -39,7 +39,8 @@ def split(scene):
         return {**told, "grade": "identical"}
     why = (
         "In this Blender the noise depends on how many samples are rendered at once: parts give a picture of the "
-        "same quality with other noise. It is the same with the pattern Tabulated Sobol and up to 256 samples."
+        "same quality with other noise. It is the same with up to 256 samples and the pattern Tabulated Sobol (from "
+        "3.5 on), and in 3.4 with the pattern Sobol."
     )
     return {**told, "grade": "equivalent", "why": why}
 
@@ -66,7 +67,7 @@ def has_fixed_pattern(cycles):
     """Whether sample 70 is the same however many are rendered, where Cycles is not told of the whole."""
     known = [item.identifier for item in cycles.bl_rna.properties["sampling_pattern"].enum_items]
     if "PROGRESSIVE_MULTI_JITTER" in known:  # up to 3.4
-        return True
+        return cycles.sampling_pattern == "SOBOL" or cycles.samples <= 256
     return cycles.sampling_pattern == "TABULATED_SOBOL" and cycles.samples <= 256
 
 

@@ -6,8 +6,10 @@
 use crate::{
     farm::Farm,
     ids::{Frame, JobId},
-    job::{Job, JobState},
+    job::{Job, JobState, Split},
+    share::{Share, Sharing},
     slave::{Slave, SlaveState},
+    task::TaskState,
 };
 use std::cmp::Reverse;
 
@@ -24,15 +26,41 @@ pub enum Want {
     Now,
 }
 
-/// The job and frames this slave gets next.
-pub fn next_chunk(farm: &Farm, slave: &Slave, want: Want) -> Option<(JobId, Vec<Frame>)> {
+/// What a slave gets next: some frames of a job, or some samples of one frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Of which job.
+    pub job: JobId,
+    /// Which frames; one when it is a share.
+    pub frames: Vec<Frame>,
+    /// Only these samples of the frame.
+    pub share: Option<Share>,
+}
+
+/// A share shall take about so long: a crash costs no more, and the master's picture is no older.
+const SHARE_S: u32 = 8;
+/// And not less than this, or the work around a share would be felt.
+const LEAST_SHARE_S: u32 = 1;
+/// The part of a frame a slave of unknown speed begins with.
+const FIRST_PART: u32 = 32;
+
+/// What this slave gets next.
+pub fn next_chunk(farm: &Farm, slave: &Slave, want: Want) -> Option<Chunk> {
+    let something = |job: &&Job| !(job.waiting.is_empty() && job.open_shares.is_empty());
     let mut jobs: Vec<&Job> = farm
         .jobs
         .values()
-        .filter(|job| job.state == JobState::Active && !job.waiting.is_empty() && unfit(job, slave).is_none())
+        .filter(|job| job.state == JobState::Active && unfit(job, slave).is_none())
+        .filter(something)
         .collect();
     jobs.sort_by_key(|job| (Reverse(job.spec.priority), !job.is_new(), job.id));
     jobs.into_iter().find_map(|job| {
+        if let Some(chunk) = next_share(farm, job, slave, want) {
+            return Some(chunk);
+        }
+        if splits(farm, job) {
+            return None;
+        }
         let spare = match want {
             Want::Nothing => 0,
             Want::Now => job.waiting.len(),
@@ -45,8 +73,55 @@ pub fn next_chunk(farm: &Farm, slave: &Slave, want: Want) -> Option<(JobId, Vec<
             .take(spare.min(job.spec.chunk.max(1) as usize))
             .copied()
             .collect();
-        (!frames.is_empty()).then_some((job.id, frames))
+        (!frames.is_empty()).then_some(Chunk { job: job.id, frames, share: None })
     })
+}
+
+/// Whether the job's next frame is shared out: always, or while there are fewer frames than slaves for them.
+fn splits(farm: &Farm, job: &Job) -> bool {
+    if job.spec.samples.as_ref().is_none_or(|split| split.samples < 2) {
+        return false;
+    }
+    match job.spec.split {
+        Split::Off => false,
+        Split::Samples => true,
+        Split::Auto => {
+            let fit =
+                farm.slaves.values().filter(|slave| slave.state == SlaveState::Ready && unfit(job, slave).is_none());
+            job.waiting.len() < fit.count()
+        }
+    }
+}
+
+/// Samples of a frame that others work at, or of a new one.
+fn next_share(farm: &Farm, job: &Job, slave: &Slave, want: Want) -> Option<Chunk> {
+    let split = job.spec.samples.as_ref()?;
+    if want == Want::Nothing {
+        return None;
+    }
+    let may = |frame: &&Frame| may_take(farm, job, **frame, slave);
+    let open = job.open_shares.iter().find(may);
+    let new = || job.waiting.iter().find(may).filter(|_| splits(farm, job));
+    let frame = open.or_else(new)?;
+    let whole = Sharing::new(split.samples);
+    let sharing = match &job.tasks.get(frame)?.state {
+        TaskState::Sharing(sharing) => sharing,
+        _ => &whole,
+    };
+    let left = sharing.free_samples();
+    let most = match job.speeds.get(&slave.id) {
+        None => (split.samples / FIRST_PART).max(1),
+        Some(own) => {
+            // Towards the end all get less, so that all end together.
+            let team: u64 = job.speeds.values().map(|speed| u64::from(*speed)).sum();
+            let fair = u64::from(left) * u64::from(*own) / team.max(1) / 2;
+            let in_seconds = |seconds: u32| u64::from(*own) * u64::from(seconds) / 1000;
+            let most = in_seconds(SHARE_S).min(fair.max(in_seconds(LEAST_SHARE_S)));
+            u32::try_from(most).unwrap_or(u32::MAX).max(1)
+        }
+    };
+    let share = sharing.next(most)?;
+    Some(Chunk { job: job.id, frames: vec![*frame], share: Some(share) })
 }
 
 /// Why this slave can never do this job, in words; None when it can.

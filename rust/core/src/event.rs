@@ -5,6 +5,7 @@ use crate::{
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::JobSpec,
     lease::LeaseEnd,
+    share::{Part, Share},
     slave::SlaveInfo,
     task::{Failure, TaskResult},
 };
@@ -116,6 +117,30 @@ pub enum Event {
         /// Which frames.
         frames: Vec<Frame>,
     },
+    /// Some samples of a frame went to a slave, or a slave that still has them was given its lease back.
+    ShareGranted {
+        /// The lease's number.
+        lease: LeaseId,
+        /// To whom.
+        slave: SlaveId,
+        /// Of which job.
+        job: JobId,
+        /// Of which frame.
+        frame: Frame,
+        /// Which samples.
+        share: Share,
+    },
+    /// A part of a frame was handed in.
+    ShareDone {
+        /// Of which job.
+        job: JobId,
+        /// Of which frame.
+        frame: Frame,
+        /// By which lease; it may be over.
+        lease: LeaseId,
+        /// What was handed in.
+        part: Box<Part>,
+    },
     /// What is left of a lease went back to the queue.
     LeaseEnded {
         /// Which.
@@ -141,6 +166,19 @@ pub enum Event {
         /// Who, when and why.
         failure: Box<Failure>,
         /// Whether the task goes back to the queue.
+        retry: bool,
+    },
+    /// A part proved to be of no use when it was to be merged: its samples are rendered again.
+    PartRejected {
+        /// Of which job.
+        job: JobId,
+        /// Of which frame.
+        frame: Frame,
+        /// Which samples.
+        share: Share,
+        /// Who, when and why.
+        failure: Box<Failure>,
+        /// Whether the frame goes on.
         retry: bool,
     },
     /// A finished frame's picture was found damaged on the master's disk: it is rendered again.

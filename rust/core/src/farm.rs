@@ -2,11 +2,12 @@
 
 use crate::{
     event::{Event, Record},
-    ids::{JobId, LeaseId, SlaveId, Timestamp},
+    ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::{Job, JobState},
     lease::Lease,
+    share::{Sharing, learn},
     slave::{Slave, SlaveState},
-    task::TaskState,
+    task::{Failure, TaskState},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -73,15 +74,50 @@ impl Farm {
                     owner.set_task(*frame, TaskState::Leased { lease: *lease });
                 }
                 let frames = frames.iter().copied().collect();
-                self.leases.insert(*lease, Lease { id: *lease, slave: *slave, job: *job, frames, granted: *at });
+                let lease = Lease { id: *lease, slave: *slave, job: *job, frames, share: None, granted: *at };
+                self.leases.insert(lease.id, lease);
             }
-            Event::LeaseEnded { lease, end: _ } => {
-                let Some(lease) = self.leases.remove(lease) else { return };
-                let Some(job) = self.jobs.get_mut(&lease.job) else { return };
-                for frame in lease.frames {
-                    job.set_task(frame, TaskState::Waiting);
+            Event::ShareGranted { lease, slave, job, frame, share } => {
+                self.last_lease = self.last_lease.max(lease.0);
+                let Some(owner) = self.jobs.get_mut(job) else { return };
+                owner.lease_share(*frame, *lease, *share);
+                let (id, frames) = (*lease, [*frame].into());
+                let lease = Lease { id, slave: *slave, job: *job, frames, share: Some(*share), granted: *at };
+                self.leases.insert(id, lease);
+            }
+            Event::ShareDone { job, frame, lease, part } => {
+                let Some(owner) = self.jobs.get_mut(job) else { return };
+                let slave = part.result.slave;
+                owner.failing.remove(&slave);
+                learn(&mut owner.speeds, slave, part.share.samples, part.result.seconds);
+                let shared = owner.change_sharing(*frame, |sharing| {
+                    if sharing.leased.remove(lease).is_some() || sharing.take(part.share) {
+                        sharing.parts.push((**part).clone());
+                    }
+                });
+                if shared {
+                    self.leases.remove(lease);
+                } else if owner.waiting.contains(frame) {
+                    // A late part of a frame that nobody had begun again.
+                    let mut sharing = Sharing::new(owner.spec.samples.as_ref().map_or(0, |split| split.samples));
+                    if sharing.take(part.share) {
+                        sharing.parts.push((**part).clone());
+                        owner.set_task(*frame, TaskState::Sharing(Box::new(sharing)));
+                    }
                 }
             }
+            Event::PartRejected { job, frame, share, failure, retry } => {
+                let Some(owner) = self.jobs.get_mut(job) else { return };
+                owner.change_sharing(*frame, |sharing| {
+                    let before = sharing.parts.len();
+                    sharing.parts.retain(|part| part.share != *share);
+                    if sharing.parts.len() < before {
+                        sharing.release(*share);
+                    }
+                });
+                self.fail(*job, *frame, failure, *retry);
+            }
+            Event::LeaseEnded { lease, end: _ } => self.end_lease(*lease),
             Event::TaskDone { job, frame, result } => {
                 self.unlease(*job, *frame);
                 if let Some(job) = self.jobs.get_mut(job) {
@@ -90,14 +126,11 @@ impl Farm {
                 }
             }
             Event::TaskFailed { job, frame, failure, retry } => {
-                self.unlease(*job, *frame);
-                let Some(job) = self.jobs.get_mut(job) else { return };
-                if let Some(task) = job.tasks.get_mut(frame) {
-                    task.failures.push((**failure).clone());
-                    task.strikes += 1;
-                    *job.failing.entry(failure.slave).or_default() += 1;
+                // Of a shared frame only one lease failed, and ended by an event of its own before this one.
+                if self.shares_of(*job, *frame).next().is_none() {
+                    self.unlease(*job, *frame);
                 }
-                job.set_task(*frame, if *retry { TaskState::Waiting } else { TaskState::Failed });
+                self.fail(*job, *frame, failure, *retry);
             }
             Event::TaskSpoiled { job, frame } => {
                 let Some(job) = self.jobs.get_mut(job) else { return };
@@ -106,6 +139,49 @@ impl Farm {
                 }
             }
         }
+    }
+
+    /// What the lease still had is in the queue again.
+    fn end_lease(&mut self, lease: LeaseId) {
+        let Some(Lease { id, job, frames, share, .. }) = self.leases.remove(&lease) else { return };
+        let Some(job) = self.jobs.get_mut(&job) else { return };
+        for frame in frames {
+            match share {
+                None => job.set_task(frame, TaskState::Waiting),
+                Some(_) => {
+                    _ = job.change_sharing(frame, |sharing| {
+                        if let Some(share) = sharing.leased.remove(&id) {
+                            sharing.release(share);
+                        }
+                    })
+                }
+            }
+        }
+    }
+
+    /// An attempt failed. A shared frame goes on with what it has, unless it is given up.
+    fn fail(&mut self, job: JobId, frame: Frame, failure: &Failure, retry: bool) {
+        let Some(owner) = self.jobs.get_mut(&job) else { return };
+        if let Some(task) = owner.tasks.get_mut(&frame) {
+            task.failures.push(failure.clone());
+            task.strikes += 1;
+            *owner.failing.entry(failure.slave).or_default() += 1;
+        }
+        if !retry {
+            self.unlease(job, frame);
+        }
+        let Some(owner) = self.jobs.get_mut(&job) else { return };
+        let is_shared = owner.tasks.get(&frame).is_some_and(|task| matches!(task.state, TaskState::Sharing(_)));
+        if !(retry && is_shared) {
+            owner.set_task(frame, if retry { TaskState::Waiting } else { TaskState::Failed });
+        }
+    }
+
+    fn shares_of(&self, job: JobId, frame: Frame) -> impl Iterator<Item = LeaseId> {
+        let task = self.jobs.get(&job).and_then(|job| job.tasks.get(&frame));
+        let sharing =
+            task.and_then(|task| if let TaskState::Sharing(sharing) = &task.state { Some(sharing) } else { None });
+        sharing.into_iter().flat_map(|sharing| sharing.leased.keys().copied())
     }
 
     /// The leases in this slave's hands.
@@ -148,8 +224,11 @@ impl Farm {
         }
     }
 
-    /// Takes a frame out of the lease that has it, if any.
-    fn unlease(&mut self, job: JobId, frame: crate::ids::Frame) {
+    /// Takes a frame out of the lease that has the whole of it, if any, and ends those that have samples of it.
+    fn unlease(&mut self, job: JobId, frame: Frame) {
+        for lease in self.shares_of(job, frame).collect::<Vec<_>>() {
+            self.leases.remove(&lease);
+        }
         let task = self.jobs.get(&job).and_then(|job| job.tasks.get(&frame));
         let Some(TaskState::Leased { lease: id }) = task.map(|task| &task.state) else { return };
         let Some(lease) = self.leases.get_mut(id) else { return };

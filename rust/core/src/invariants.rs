@@ -27,6 +27,27 @@ impl Farm {
                         return fail(format!("frame {frame}: leased by {lease}, which does not hold it"));
                     }
                 }
+                if let TaskState::Sharing(sharing) = &task.state {
+                    let samples = job.spec.samples.as_ref().map_or(0, |split| split.samples);
+                    if let Err(why) = sharing.check(samples) {
+                        return fail(format!("frame {frame}: {why}"));
+                    }
+                    if sharing.leased.is_empty() && sharing.parts.is_empty() {
+                        return fail(format!("frame {frame}: shared by nobody"));
+                    }
+                    for (lease, share) in &sharing.leased {
+                        let ours = self.leases.get(lease);
+                        let held =
+                            ours.is_some_and(|l| l.job == *id && l.frames.contains(frame) && l.share == Some(*share));
+                        if !held {
+                            return fail(format!("frame {frame}: samples leased by {lease}, which does not hold them"));
+                        }
+                    }
+                }
+                let open = matches!(&task.state, TaskState::Sharing(sharing) if !sharing.free.is_empty());
+                if open != job.open_shares.contains(frame) {
+                    return fail(format!("frame {frame}: its free samples and the job disagree"));
+                }
                 if task.strikes as usize > task.failures.len() {
                     return fail(format!("frame {frame}: more strikes than failures"));
                 }
@@ -39,7 +60,7 @@ impl Farm {
                 JobState::Finished => settled && counts.failed == 0,
                 JobState::Failed => settled && counts.failed > 0,
                 JobState::Active | JobState::Paused => !settled,
-                JobState::Canceled | JobState::Deleted => counts.leased == 0,
+                JobState::Canceled | JobState::Deleted => self.leases.values().all(|lease| lease.job != *id),
             };
             if !right {
                 return fail(format!("{:?} with {counts:?}", job.state));
@@ -57,7 +78,13 @@ impl Farm {
                 return fail("its slave is not there");
             }
             let Some(job) = self.jobs.get(&lease.job) else { return fail("its job is not there") };
-            let held = |frame| job.tasks.get(frame).is_some_and(|t| t.state == TaskState::Leased { lease: *id });
+            let held = |frame| {
+                job.tasks.get(frame).is_some_and(|task| match (&task.state, lease.share) {
+                    (TaskState::Leased { lease: of }, None) => of == id,
+                    (TaskState::Sharing(sharing), Some(share)) => sharing.leased.get(id) == Some(&share),
+                    _ => false,
+                })
+            };
             if !lease.frames.iter().all(held) {
                 return fail("a frame of it does not know it");
             }

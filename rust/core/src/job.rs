@@ -3,7 +3,8 @@
 use crate::{
     digest::Digest,
     frames::FrameList,
-    ids::{Frame, JobId, SlaveId, Timestamp},
+    ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
+    share::{SampleSplit, Share, Sharing, Speeds},
     slave::Version,
     task::{Task, TaskState},
 };
@@ -46,6 +47,10 @@ pub enum Split {
     /// Whole frames only.
     #[default]
     Off,
+    /// By samples while there are fewer frames than slaves to render them.
+    Auto,
+    /// By samples, every frame.
+    Samples,
 }
 
 /// What the artist asked for. Fixed once accepted, but for the priority.
@@ -81,6 +86,9 @@ pub struct JobSpec {
     /// Whether one frame may be shared out.
     #[serde(default)]
     pub split: Split,
+    /// How it can be; None: only whole frames give the right picture.
+    #[serde(default)]
+    pub samples: Option<SampleSplit>,
     /// Whether the scene needs its own Python (drivers, registered texts). Whether it gets to run is the farm's setting.
     #[serde(default)]
     pub scripts: bool,
@@ -128,7 +136,7 @@ impl Counts {
     pub(crate) fn slot(&mut self, state: &TaskState) -> &mut u32 {
         match state {
             TaskState::Waiting => &mut self.waiting,
-            TaskState::Leased { .. } => &mut self.leased,
+            TaskState::Leased { .. } | TaskState::Sharing(_) => &mut self.leased,
             TaskState::Done(_) => &mut self.done,
             TaskState::Failed => &mut self.failed,
         }
@@ -156,6 +164,10 @@ pub struct Job {
     pub blacklist: BTreeSet<SlaveId>,
     /// Failures of each slave since it last did a frame of this job.
     pub failing: BTreeMap<SlaveId, u32>,
+    /// Shared frames with samples that nobody has.
+    pub open_shares: BTreeSet<Frame>,
+    /// How fast slaves are with shares of it.
+    pub speeds: Speeds,
 }
 
 /// A job without its tasks, as a snapshot keeps it.
@@ -173,6 +185,9 @@ pub struct JobHead {
     pub blacklist: BTreeSet<SlaveId>,
     /// Failures of each slave since it last did a frame of this job.
     pub failing: BTreeMap<SlaveId, u32>,
+    /// How fast slaves are with shares of it.
+    #[serde(default)]
+    pub speeds: Speeds,
 }
 
 impl Job {
@@ -182,7 +197,19 @@ impl Job {
         let tasks = waiting.iter().map(|frame| (*frame, Task::waiting())).collect();
         let counts = Counts { waiting: waiting.len() as u32, ..Counts::default() };
         let state = JobState::Active;
-        Self { id, spec, created, state, tasks, waiting, counts, blacklist: BTreeSet::new(), failing: BTreeMap::new() }
+        Self {
+            id,
+            spec,
+            created,
+            state,
+            tasks,
+            waiting,
+            counts,
+            blacklist: BTreeSet::new(),
+            failing: BTreeMap::new(),
+            open_shares: BTreeSet::new(),
+            speeds: Speeds::new(),
+        }
     }
 
     /// What people are shown.
@@ -212,6 +239,34 @@ impl Job {
             state: self.state,
             blacklist: self.blacklist.clone(),
             failing: self.failing.clone(),
+            speeds: self.speeds.clone(),
+        }
+    }
+
+    /// Changes a shared frame; false when it is none. A frame with neither leases nor parts waits again as a whole.
+    pub(crate) fn change_sharing(&mut self, frame: Frame, change: impl FnOnce(&mut Sharing)) -> bool {
+        let Some(task) = self.tasks.get_mut(&frame) else { return false };
+        let TaskState::Sharing(sharing) = &task.state else { return false };
+        let mut sharing = sharing.clone();
+        change(&mut sharing);
+        let untouched = sharing.leased.is_empty() && sharing.parts.is_empty();
+        self.set_task(frame, if untouched { TaskState::Waiting } else { TaskState::Sharing(sharing) });
+        true
+    }
+
+    /// Puts free samples of a frame into a lease.
+    pub(crate) fn lease_share(&mut self, frame: Frame, lease: LeaseId, share: Share) {
+        let lease_it = |sharing: &mut Sharing| {
+            if sharing.take(share) {
+                sharing.leased.insert(lease, share);
+            }
+        };
+        if self.waiting.contains(&frame) {
+            let mut sharing = Sharing::new(self.spec.samples.as_ref().map_or(0, |split| split.samples));
+            lease_it(&mut sharing);
+            self.set_task(frame, TaskState::Sharing(Box::new(sharing)));
+        } else {
+            self.change_sharing(frame, lease_it);
         }
     }
 
@@ -223,6 +278,10 @@ impl Job {
         match state {
             TaskState::Waiting => self.waiting.insert(frame),
             _ => self.waiting.remove(&frame),
+        };
+        match &state {
+            TaskState::Sharing(sharing) if !sharing.free.is_empty() => self.open_shares.insert(frame),
+            _ => self.open_shares.remove(&frame),
         };
         task.state = state;
         let settled = self.counts.done + self.counts.failed == self.counts.total();

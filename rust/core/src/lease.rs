@@ -1,6 +1,9 @@
 //! A chunk of tasks in a slave's hands.
 
-use crate::ids::{Frame, JobId, LeaseId, SlaveId, Timestamp};
+use crate::{
+    ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
+    share::Share,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -16,6 +19,9 @@ pub struct Lease {
     pub job: JobId,
     /// The frames not handed in yet. Never empty.
     pub frames: BTreeSet<Frame>,
+    /// Only these samples of the only frame.
+    #[serde(default)]
+    pub share: Option<Share>,
     /// When it was granted.
     pub granted: Timestamp,
 }

@@ -2,19 +2,20 @@
 
 use crate::digest::Digest;
 use crate::{
-    balance::{self, Want},
+    balance::Want,
     error::Refusal,
     event::Event,
     farm::Farm,
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::{Job, JobSpec, JobState},
     lease::{Lease, LeaseEnd},
+    poll,
     retry::RetryPolicy,
+    share::{Part, Share, Sharing},
     slave::{SlaveInfo, SlaveState},
     task::{Failure, TaskError, TaskResult, TaskState},
-    wire::{HeldLease, LeaseGrant, PollReply},
+    wire::{HeldLease, PollReply},
 };
-use std::collections::{BTreeMap, BTreeSet};
 
 /// What somebody wants of the farm.
 #[derive(Clone, Debug)]
@@ -75,6 +76,28 @@ pub enum Command {
         /// What was handed in.
         result: Box<TaskResult>,
     },
+    /// A believed film of a part of a frame.
+    HandInPart {
+        /// Of which job.
+        job: JobId,
+        /// Of which frame.
+        frame: Frame,
+        /// By which lease; it may be over.
+        lease: LeaseId,
+        /// What was handed in.
+        part: Box<Part>,
+    },
+    /// A part is of no use: it can't be merged.
+    RejectPart {
+        /// Of which job.
+        job: JobId,
+        /// Of which frame.
+        frame: Frame,
+        /// Which samples.
+        share: Share,
+        /// Why.
+        error: TaskError,
+    },
     /// A picture that was believed is damaged on the master's disk.
     Spoil {
         /// Of which job.
@@ -127,7 +150,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    fn new(events: Vec<Event>, reply: Reply) -> Result<Self, Refusal> {
+    pub(crate) fn new(events: Vec<Event>, reply: Reply) -> Result<Self, Refusal> {
         Ok(Self { events, reply })
     }
 }
@@ -201,7 +224,7 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             let slave = farm.slave_by_key(&key).map_or(SlaveId(farm.last_slave + 1), |known| known.id);
             Decision::new(vec![Event::SlaveJoined { slave, key, name, info }], Reply::Registered(slave))
         }
-        Command::Poll { slave, held, want } => poll(farm, slave, held, want),
+        Command::Poll { slave, held, want } => poll::decide(farm, slave, held, want),
         Command::Leave(id) => leave(farm, id, LeaseEnd::Released, Event::SlaveLeft { slave: id }),
         Command::Lose(id) => leave(farm, id, LeaseEnd::Lost, Event::SlaveLost { slave: id }),
         Command::HandIn { job: id, frame, result } => {
@@ -213,6 +236,34 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             let events = if fresh { vec![Event::TaskDone { job: id, frame, result }] } else { vec![] };
             Decision::new(events, Reply::HandedIn(fresh))
         }
+        Command::HandInPart { job: id, frame, lease, part } => {
+            let job = job(farm, id)?;
+            let task = job.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
+            let samples = job.spec.samples.as_ref().map_or(0, |split| split.samples);
+            let fresh = job.state != JobState::Canceled
+                && match &task.state {
+                    TaskState::Sharing(sharing) => sharing.welcomes(lease, part.share),
+                    TaskState::Waiting => Sharing::new(samples).is_free(part.share),
+                    _ => false,
+                };
+            let events = if fresh { vec![Event::ShareDone { job: id, frame, lease, part }] } else { vec![] };
+            Decision::new(events, Reply::HandedIn(fresh))
+        }
+        Command::RejectPart { job: id, frame, share, error } => {
+            let task = job(farm, id)?.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
+            let TaskState::Sharing(sharing) = &task.state else { return Decision::new(vec![], Reply::Ok) };
+            let Some(part) = sharing.parts.iter().find(|part| part.share == share) else {
+                return Decision::new(vec![], Reply::Ok);
+            };
+            let slave = part.result.slave;
+            let failure = Box::new(Failure { slave, at: now, error, log: part.result.log });
+            let again = retry.tries_again(task);
+            let mut events = vec![Event::PartRejected { job: id, frame, share, failure, retry: again }];
+            if retry.gives_up_on(farm, job(farm, id)?, slave) {
+                events.extend(blacklist(farm, id, slave));
+            }
+            Decision::new(events, Reply::Ok)
+        }
         Command::Spoil { job: id, frame, film } => {
             let task = job(farm, id)?.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
             let spoiled = matches!(&task.state, TaskState::Done(result) if result.film == film);
@@ -220,14 +271,19 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
         }
         Command::Fail { slave, lease, job: id, frame, error, log } => {
             let task = job(farm, id)?.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
-            let current = task.state == (TaskState::Leased { lease })
+            let is_share = matches!(&task.state, TaskState::Sharing(sharing) if sharing.leased.contains_key(&lease));
+            let current = (is_share || task.state == (TaskState::Leased { lease }))
                 && farm.leases.get(&lease).is_some_and(|lease| lease.slave == slave);
             if !current {
                 return Decision::new(vec![], Reply::Ok);
             }
             let failure = Box::new(Failure { slave, at: now, error, log });
             let again = retry.tries_again(task);
-            let mut events = vec![Event::TaskFailed { job: id, frame, failure, retry: again }];
+            let mut events = Vec::new();
+            if is_share {
+                events.push(Event::LeaseEnded { lease, end: LeaseEnd::Released });
+            }
+            events.push(Event::TaskFailed { job: id, frame, failure, retry: again });
             if retry.gives_up_on(farm, job(farm, id)?, slave) {
                 events.extend(blacklist(farm, id, slave));
             }
@@ -269,76 +325,6 @@ fn submit(farm: &Farm, spec: Box<JobSpec>) -> Result<Decision, Refusal> {
     Decision::new(vec![Event::JobAccepted { job, spec }], Reply::Accepted(job))
 }
 
-fn poll(farm: &Farm, id: SlaveId, held: Vec<HeldLease>, want: Want) -> Result<Decision, Refusal> {
-    let slave = farm.slaves.get(&id).ok_or(Refusal::UnknownSlave(id))?;
-    let mut events = Vec::new();
-    if slave.state != SlaveState::Ready {
-        events.push(Event::SlaveReturned { slave: id });
-    }
-    // What we think it has and it does not: the grant was lost on the way, or it restarted.
-    let told: BTreeSet<LeaseId> = held
-        .iter()
-        .filter(|theirs| farm.leases.get(&theirs.lease).is_none_or(|ours| ours.job == theirs.job))
-        .map(|theirs| theirs.lease)
-        .collect();
-    for theirs in &held {
-        // Of a lease it may have saved a part over a restart: the rest goes back, and the part stays.
-        let same = |ours: &&Lease| ours.slave == id && ours.job == theirs.job;
-        let Some(ours) = farm.leases.get(&theirs.lease).filter(same) else { continue };
-        let kept: Vec<Frame> = ours.frames.iter().filter(|frame| theirs.frames.contains(frame)).copied().collect();
-        if kept.len() < ours.frames.len() {
-            events.push(Event::LeaseEnded { lease: ours.id, end: LeaseEnd::Released });
-            if !kept.is_empty() {
-                events.push(Event::LeaseGranted { lease: ours.id, slave: id, job: ours.job, frames: kept });
-            }
-        }
-    }
-    events.extend(end_all(farm.leases_of(id).filter(|lease| !told.contains(&lease.id)), LeaseEnd::Released));
-    // What it has and we do not think so: take it back where the frames are still free, else it drops them.
-    let mut adopted = BTreeSet::new();
-    let mut drop: BTreeMap<LeaseId, HeldLease> = BTreeMap::new();
-    for lease in held {
-        let HeldLease { lease: lease_id, job, ref frames } = lease;
-        let ours = farm.leases.get(&lease_id);
-        let (keep, lost): (Vec<Frame>, Vec<Frame>) = match ours {
-            Some(ours) if ours.slave == id && ours.job == job => {
-                frames.iter().partition(|frame| ours.frames.contains(frame))
-            }
-            Some(_) => (vec![], frames.clone()),
-            None => frames.iter().partition(|frame| {
-                let open = |job: &&Job| matches!(job.state, JobState::Active | JobState::Paused);
-                // A frame it failed is not taken back: that poll was sent before the failure was known.
-                let free = |job: &Job| {
-                    job.waiting.contains(frame) && !job.tasks[frame].failed_by(id) && !job.blacklist.contains(&id)
-                };
-                lease_id.0 <= farm.last_lease
-                    && farm.jobs.get(&job).filter(open).is_some_and(free)
-                    && adopted.insert((job, **frame))
-            }),
-        };
-        if ours.is_none() && !keep.is_empty() {
-            events.push(Event::LeaseGranted { lease: lease_id, slave: id, job, frames: keep });
-        }
-        if !lost.is_empty() {
-            drop.insert(lease_id, HeldLease { lease: lease_id, job, frames: lost });
-        }
-    }
-    // The balance must see the farm as it is after the above: whoever holds the poll open asks again once it is applied.
-    let mut grant = None;
-    if want != Want::Nothing
-        && drop.is_empty()
-        && events.is_empty()
-        && let Some((job, frames)) = balance::next_chunk(farm, slave, want)
-    {
-        let lease = LeaseId(farm.last_lease + 1);
-        events.push(Event::LeaseGranted { lease, slave: id, job, frames: frames.clone() });
-        let spec = farm.jobs.get(&job).ok_or(Refusal::UnknownJob(job))?.spec.clone();
-        // The farm's setting is not part of the durable state: whoever answers over the network adds it.
-        grant = Some(Box::new(LeaseGrant { lease, job, frames, spec, scripts: false }));
-    }
-    Decision::new(events, Reply::Poll(PollReply { drop: drop.into_values().collect(), grant }))
-}
-
 /// Keeps a slave from a job; what it holds of it goes back.
 fn blacklist(farm: &Farm, job: JobId, slave: SlaveId) -> Vec<Event> {
     let mut events = end_all(farm.leases_of(slave).filter(|lease| lease.job == job), LeaseEnd::Revoked);
@@ -356,7 +342,7 @@ fn leave(farm: &Farm, id: SlaveId, end: LeaseEnd, last: Event) -> Result<Decisio
     Decision::new(events, Reply::Ok)
 }
 
-fn end_all<'a>(leases: impl Iterator<Item = &'a Lease>, end: LeaseEnd) -> Vec<Event> {
+pub(crate) fn end_all<'a>(leases: impl Iterator<Item = &'a Lease>, end: LeaseEnd) -> Vec<Event> {
     leases.map(|lease| Event::LeaseEnded { lease: lease.id, end }).collect()
 }
 

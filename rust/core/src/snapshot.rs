@@ -9,6 +9,7 @@ use crate::{
     ids::{Frame, JobId, SlaveId},
     job::{Job, JobHead, JobState},
     lease::Lease,
+    share::Sharing,
     slave::Slave,
     task::{Task, TaskState},
 };
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Touched {
     /// Their heads.
     pub jobs: BTreeSet<JobId>,
-    /// Tasks that are done or failed at least once.
+    /// Tasks that are done, in part or whole, or failed at least once.
     pub tasks: BTreeSet<(JobId, Frame)>,
     /// By number.
     pub slaves: BTreeSet<SlaveId>,
@@ -46,6 +47,8 @@ impl Touched {
                 self.tasks.extend(tasks.filter(|(_, task)| !task.failures.is_empty()).map(|(frame, _)| (*job, *frame)));
             }
             Event::TaskDone { job, frame, .. }
+            | Event::ShareDone { job, frame, .. }
+            | Event::PartRejected { job, frame, .. }
             | Event::TaskFailed { job, frame, .. }
             | Event::TaskSpoiled { job, frame } => {
                 self.jobs.insert(*job);
@@ -58,7 +61,7 @@ impl Touched {
                 self.slaves.insert(*slave);
             }
             // Leases are part of the rest.
-            Event::LeaseGranted { .. } | Event::LeaseEnded { .. } => {}
+            Event::LeaseGranted { .. } | Event::ShareGranted { .. } | Event::LeaseEnded { .. } => {}
         }
     }
 
@@ -107,7 +110,7 @@ impl Restore {
     pub fn job(&mut self, head: JobHead) {
         self.states.insert(head.id, head.state);
         let mut job = Job::new(head.id, head.spec, head.created);
-        (job.blacklist, job.failing) = (head.blacklist, head.failing);
+        (job.blacklist, job.failing, job.speeds) = (head.blacklist, head.failing, head.speeds);
         self.farm.jobs.insert(job.id, job);
     }
 
@@ -121,7 +124,16 @@ impl Restore {
         let Some(job) = self.farm.jobs.get_mut(&job) else { return };
         let Some(slot) = job.tasks.get_mut(&frame) else { return };
         (slot.failures, slot.strikes) = (task.failures, task.strikes);
-        let state = if let TaskState::Leased { .. } = task.state { TaskState::Waiting } else { task.state };
+        let state = match task.state {
+            TaskState::Leased { .. } => TaskState::Waiting,
+            // Only the parts count; what is leased comes with the leases, and the rest is free.
+            TaskState::Sharing(saved) => {
+                let mut sharing = Sharing::new(job.spec.samples.as_ref().map_or(0, |split| split.samples));
+                sharing.parts = saved.parts.into_iter().filter(|part| sharing.take(part.share)).collect();
+                if sharing.parts.is_empty() { TaskState::Waiting } else { TaskState::Sharing(Box::new(sharing)) }
+            }
+            state => state,
+        };
         if state != TaskState::Waiting {
             job.set_task(frame, state);
         }
@@ -133,7 +145,10 @@ impl Restore {
         for lease in rest.leases {
             if let Some(job) = farm.jobs.get_mut(&lease.job) {
                 for frame in &lease.frames {
-                    job.set_task(*frame, TaskState::Leased { lease: lease.id });
+                    match lease.share {
+                        None => job.set_task(*frame, TaskState::Leased { lease: lease.id }),
+                        Some(share) => job.lease_share(*frame, lease.id, share),
+                    }
                 }
             }
             farm.leases.insert(lease.id, lease);

@@ -3,6 +3,7 @@
 use crate::{
     digest::Digest,
     ids::{LeaseId, SlaveId, Timestamp},
+    share::Sharing,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,9 @@ use serde::{Deserialize, Serialize};
 ///    │     failed (retry) ─┘ ▼ used up            │
 ///    └────── requeue ────── Failed ── late result ┘
 /// ```
+///
+/// A frame that is shared is `Sharing` in place of `Leased`, until its last part is merged, and `Waiting` again when it has
+/// neither leases nor parts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum TaskState {
@@ -27,6 +31,8 @@ pub enum TaskState {
         /// By this lease.
         lease: LeaseId,
     },
+    /// Slaves render it together.
+    Sharing(Box<Sharing>),
     /// Handed in and believed.
     Done(Box<TaskResult>),
     /// All attempts failed; a person must look.

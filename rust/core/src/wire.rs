@@ -6,13 +6,14 @@ use crate::{
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::{JobSpec, JobState},
     retry::RetryPolicy,
+    share::Share,
     slave::{SlaveInfo, SlaveState, Version},
     task::TaskError,
 };
 use serde::{Deserialize, Serialize};
 
 /// Raised when an older peer would misunderstand; peers of different numbers refuse each other by name.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// `GET /api/v1/info`: is this a master, and which?
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -92,6 +93,9 @@ pub struct HeldLease {
     pub job: JobId,
     /// Frames not handed in yet.
     pub frames: Vec<Frame>,
+    /// Only these samples of the only frame.
+    #[serde(default)]
+    pub share: Option<Share>,
 }
 
 /// `POST /api/v1/slaves/{id}/poll`: held open until there is something to say.
@@ -132,6 +136,9 @@ pub struct LeaseGrant {
     pub job: JobId,
     /// To be rendered in this order.
     pub frames: Vec<Frame>,
+    /// Only these samples of the only frame.
+    #[serde(default)]
+    pub share: Option<Share>,
     /// How to render them.
     pub spec: JobSpec,
     /// Whether the scene's own Python may run: the job needs it and the farm allows it.
@@ -174,6 +181,20 @@ pub struct HandInRequest {
     pub log: Option<Digest>,
     /// Blender's time for the frame.
     pub seconds: f64,
+    /// Only a part of the frame.
+    #[serde(default)]
+    pub part: Option<PartOf>,
+}
+
+/// Which part of a frame is handed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartOf {
+    /// By which lease.
+    pub lease: LeaseId,
+    /// Which samples.
+    pub share: Share,
+    /// The scene's view transform as a table.
+    pub view: Option<Digest>,
 }
 
 /// The result is durable.
@@ -270,6 +291,12 @@ pub struct TaskView {
     pub film_bytes: Option<u64>,
     /// Whether there is a JPEG.
     pub preview: bool,
+    /// Of a frame that slaves render together: samples handed in, and all.
+    #[serde(default)]
+    pub samples: Option<[u32; 2]>,
+    /// And who is at it.
+    #[serde(default)]
+    pub slaves: Vec<SlaveId>,
 }
 
 /// A slave in a list.

@@ -76,6 +76,20 @@ impl BlobStore {
         fs::metadata(self.path(digest)).ok().filter(|meta| meta.is_file()).map(|meta| meta.len())
     }
 
+    /// Where files that become blobs are written.
+    pub fn incoming_dir(&self) -> PathBuf {
+        self.dir.join(INCOMING)
+    }
+
+    /// Takes a file of [`Self::incoming_dir`]; returns its digest. Durable once this returns.
+    pub fn put_file(&self, path: &Path) -> Result<Digest, BlobError> {
+        let failed = |source| BlobError::Io { path: path.to_owned(), source };
+        let digest = digest_of_file(path).map_err(failed)?;
+        File::options().write(true).open(path).and_then(|file| file.sync_all()).map_err(failed)?;
+        self.place(&digest, |to| fs::rename(path, to))?;
+        Ok(digest)
+    }
+
     /// Takes a damaged blob out of the way: from now on it is not here.
     pub fn quarantine(&self, digest: &Digest) -> Result<(), BlobError> {
         let dir = self.dir.join(QUARANTINE);
@@ -118,6 +132,20 @@ impl BlobStore {
         Ok(Incoming { store: self.clone(), file, hash: blake3::Hasher::new(), bytes: 0 })
     }
 
+    /// Gives a synced file its name as a blob, durably.
+    fn place(&self, digest: &Digest, rename: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), BlobError> {
+        let path = self.path(digest);
+        let failed = |source| BlobError::Io { path: path.clone(), source };
+        let folder = path.parent().unwrap_or(&self.dir);
+        match fs::create_dir(folder) {
+            Ok(()) => sync_dir(&self.dir).map_err(failed)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(error)),
+        }
+        rename(&path).map_err(failed)?;
+        sync_dir(folder).map_err(failed)
+    }
+
     /// Takes bytes that are in memory; returns their digest.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
         let digest = digest_of(bytes);
@@ -157,17 +185,9 @@ impl Incoming {
         if let Some(expected) = expected.filter(|expected| *expected != found) {
             return Err(BlobError::WrongDigest { expected, found });
         }
-        let path = self.store.path(&found);
-        let failed = |source| BlobError::Io { path: path.clone(), source };
-        let folder = path.parent().unwrap_or(&self.store.dir);
-        match fs::create_dir(folder) {
-            Ok(()) => sync_dir(&self.store.dir).map_err(failed)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed(error)),
-        }
+        let failed = |source| BlobError::Io { path: self.store.path(&found), source };
         self.file.as_file().sync_all().map_err(failed)?;
-        self.file.persist(&path).map_err(|error| failed(error.error))?;
-        sync_dir(folder).map_err(failed)?;
+        self.store.place(&found, |to| self.file.persist(to).map(drop).map_err(|error| error.error))?;
         Ok(found)
     }
 }

@@ -10,9 +10,10 @@ use netrender_core::{
     job::{JobSpec, Split},
     retry::RetryPolicy,
     scheduler::{Command, Reply, decide},
+    share::Part,
     slave::{SlaveInfo, Version},
     snapshot::{Rest, Restore, Touched},
-    task::{TaskError, TaskResult},
+    task::{TaskError, TaskResult, TaskState},
     wire::{HeldLease, PollReply},
 };
 use std::collections::BTreeMap;
@@ -128,7 +129,7 @@ impl Env {
     /// What a slave with nothing in its hands is given.
     pub fn lease(&mut self, slave: SlaveId) -> Option<HeldLease> {
         let grant = self.poll(slave, vec![], Want::Now).grant?;
-        Some(HeldLease { lease: grant.lease, job: grant.job, frames: grant.frames.clone() })
+        Some(HeldLease { lease: grant.lease, job: grant.job, frames: grant.frames.clone(), share: grant.share })
     }
 
     pub fn hand_in(&mut self, slave: SlaveId, job: JobId, frame: Frame) -> bool {
@@ -136,6 +137,28 @@ impl Env {
             Reply::HandedIn(fresh) => fresh,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Hands in what a lease's first frame or share is; merges the frame when that was its last.
+    pub fn hand_in_held(&mut self, slave: SlaveId, held: &HeldLease) -> Result<bool, Refusal> {
+        let (job, frame) = (held.job, held.frames[0]);
+        let command = match held.share {
+            None => Command::HandIn { job, frame, result: Box::new(result(slave)) },
+            Some(share) => {
+                let part = Box::new(Part { share, result: result(slave), view: None });
+                Command::HandInPart { job, frame, lease: held.lease, part }
+            }
+        };
+        let fresh = match self.step(command)? {
+            Reply::HandedIn(fresh) => fresh,
+            other => panic!("{other:?}"),
+        };
+        let complete =
+            matches!(&self.farm.jobs[&job].tasks[&frame].state, TaskState::Sharing(sharing) if sharing.is_complete());
+        if complete {
+            assert!(self.hand_in(slave, job, frame), "a merged frame is welcome");
+        }
+        Ok(fresh)
     }
 
     pub fn fail(&mut self, slave: SlaveId, lease: LeaseId, job: JobId, frame: Frame) {
@@ -158,6 +181,7 @@ pub fn spec(frames: &str) -> JobSpec {
         width: 16,
         height: 9,
         split: Split::Off,
+        samples: None,
         scripts: false,
         manifest: Digest([0; 32]),
         key: String::new(),

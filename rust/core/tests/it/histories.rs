@@ -1,13 +1,14 @@
 //! Random histories: slaves come, go, fail, return late, lose answers; jobs come and change; the master restarts at any
 //! point. The invariants hold after every step and a replay of the log is always the same farm.
 
-use crate::env::{Env, info, result, spec};
+use crate::env::{Env, info, spec};
 use netrender_core::{
     balance::Want,
     error::Refusal,
     ids::{JobId, SlaveId},
-    job::JobState,
+    job::{JobState, Split},
     scheduler::{Command, Reply},
+    share::{SampleSplit, Sharing},
     task::{TaskError, TaskState},
     wire::HeldLease,
 };
@@ -20,6 +21,8 @@ pub enum Step {
         frames: u8,
         chunk: u8,
         priority: u8,
+        /// 0 for whole frames, 1 and 2 for shared ones: always, and when there are more slaves.
+        split: u8,
     },
     Register(u8),
     /// `heard`: whether the answer reaches the slave.
@@ -49,6 +52,8 @@ pub enum Step {
     Snapshot,
     /// The oldest finished frame's picture rots.
     Spoil,
+    /// The oldest part of a shared frame proves to be of no use.
+    Reject,
     /// The slave restarts with only the last frame of each lease saved.
     Salvage(u8),
     Blacklist {
@@ -61,7 +66,8 @@ pub enum Step {
 pub fn step() -> impl Strategy<Value = Step> {
     let slave = 0u8..4;
     prop_oneof![
-        2 => (1u8..6, 1u8..4, 0u8..3).prop_map(|(frames, chunk, priority)| Step::Submit { frames, chunk, priority }),
+        2 => (1u8..6, 1u8..4, 0u8..3, 0u8..3)
+            .prop_map(|(frames, chunk, priority, split)| Step::Submit { frames, chunk, priority, split }),
         2 => slave.clone().prop_map(Step::Register),
         8 => (slave.clone(), 0u8..3, prop::bool::weighted(0.8))
             .prop_map(|(slave, want, heard)| Step::Poll { slave, want, heard }),
@@ -74,6 +80,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => (0u8..4, slave, prop::bool::ANY).prop_map(|(job, slave, listed)| Step::Blacklist { job, slave, listed }),
         1 => Just(Step::Snapshot),
         1 => Just(Step::Spoil),
+        1 => Just(Step::Reject),
         1 => (0u8..4, 0u8..6).prop_map(|(job, verb)| Step::Change { job, verb }),
         1 => Just(Step::Restart),
     ]
@@ -88,10 +95,12 @@ pub struct Slaves {
 
 pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
     match step {
-        Step::Submit { frames, chunk, priority } => {
+        Step::Submit { frames, chunk, priority, split } => {
             let mut spec = spec(&format!("1-{frames}"));
             spec.chunk = u32::from(chunk);
             spec.priority = priority * 50;
+            spec.split = [Split::Off, Split::Samples, Split::Auto][usize::from(split)];
+            spec.samples = (split > 0).then(|| SampleSplit { samples: 64, layers: BTreeMap::new(), is_subset: true });
             env.submit(spec);
         }
         Step::Register(slave) => {
@@ -114,7 +123,8 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             }
             hands.retain(|lease| !lease.frames.is_empty());
             if let Some(grant) = reply.grant {
-                hands.push(HeldLease { lease: grant.lease, job: grant.job, frames: grant.frames.clone() });
+                let (lease, job, share) = (grant.lease, grant.job, grant.share);
+                hands.push(HeldLease { lease, job, frames: grant.frames.clone(), share });
             }
             // Both sides agree now: what it holds is leased to it, and nothing else is.
             let ours: BTreeMap<_, BTreeSet<_>> =
@@ -124,18 +134,22 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
         }
         Step::HandIn { slave, heard } => {
             let Some(number) = slaves.numbers.get(&slave) else { return };
-            let Some(lease) = slaves.hands.get_mut(&slave).and_then(|hands| hands.first_mut()) else { return };
+            let Some(lease) = slaves.hands.get(&slave).and_then(|hands| hands.first()).cloned() else { return };
             let (job, frame) = (lease.job, lease.frames[0]);
             let open = env.farm.jobs.get(&job).filter(|job| job.state != JobState::Deleted);
             let Some(before) = open.map(|job| job.tasks[&frame].state.clone()) else {
-                let command = Command::HandIn { job, frame, result: Box::new(result(*number)) };
-                assert_eq!(env.step(command), Err(Refusal::UnknownJob(job)), "deleted");
+                assert_eq!(env.hand_in_held(*number, &lease), Err(Refusal::UnknownJob(job)), "deleted");
                 return forget_first(slaves, slave);
             };
-            let fresh = env.step(Command::HandIn { job, frame, result: Box::new(result(*number)) }).unwrap();
-            let was_done = matches!(before, TaskState::Done(_));
             let canceled = env.farm.jobs[&job].state == JobState::Canceled;
-            assert_eq!(fresh, Reply::HandedIn(!was_done && !canceled), "accepted exactly once");
+            let wanted = match (&before, lease.share) {
+                (TaskState::Done(_), _) => false,
+                (_, None) => true,
+                (TaskState::Sharing(sharing), Some(share)) => sharing.welcomes(lease.lease, share),
+                (TaskState::Waiting, Some(share)) => Sharing::new(64).is_free(share),
+                _ => false,
+            };
+            assert_eq!(env.hand_in_held(*number, &lease), Ok(wanted && !canceled), "accepted exactly once");
             if heard {
                 forget_first(slaves, slave);
             }
@@ -163,6 +177,18 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             }
         }
         Step::Snapshot => env.snapshot(),
+        Step::Reject => {
+            let open = env.farm.jobs.values().filter(|job| job.state != JobState::Deleted);
+            let shared = open.flat_map(|job| job.tasks.iter().map(|(frame, task)| (job.id, *frame, task)));
+            let first = shared.into_iter().find_map(|(job, frame, task)| match &task.state {
+                TaskState::Sharing(sharing) => sharing.parts.first().map(|part| (job, frame, part.share)),
+                _ => None,
+            });
+            if let Some((job, frame, share)) = first {
+                let error = TaskError { kind: "bad_part".into(), message: String::new() };
+                env.step(Command::RejectPart { job, frame, share, error }).unwrap();
+            }
+        }
         Step::Spoil => {
             let open = env.farm.jobs.values().filter(|job| job.state != JobState::Deleted);
             let done = open.flat_map(|job| job.tasks.iter().map(|(frame, task)| (job.id, *frame, task)));
@@ -238,9 +264,10 @@ pub fn finish(env: &mut Env) {
         Reply::Registered(slave) => slave,
         other => panic!("{other:?}"),
     };
-    while let Some(lease) = env.lease(last) {
-        for frame in lease.frames {
-            assert!(env.hand_in(last, lease.job, frame));
+    while let Some(mut lease) = env.lease(last) {
+        while !lease.frames.is_empty() {
+            assert_eq!(env.hand_in_held(last, &lease), Ok(true));
+            lease.frames.remove(0);
         }
     }
     for (job, before) in env.farm.jobs.values().zip(done_before) {

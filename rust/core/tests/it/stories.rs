@@ -1,15 +1,17 @@
 //! One behaviour each, as an artist or a slave's owner would notice it.
 
-use crate::env::{Env, spec};
+use crate::env::{Env, result, spec};
 use netrender_core::{
     balance::Want,
     error::Refusal,
-    ids::{Frame, LeaseId},
-    job::JobState,
-    scheduler::Command,
-    task::TaskState,
+    ids::{Frame, JobId, LeaseId, SlaveId},
+    job::{JobSpec, JobState, Split},
+    scheduler::{Command, Reply},
+    share::{Part, SampleSplit, Sharing},
+    task::{TaskError, TaskResult, TaskState},
     wire::HeldLease,
 };
+use std::collections::BTreeMap;
 
 #[test]
 fn a_job_is_rendered_frame_by_frame() {
@@ -187,7 +189,7 @@ fn nonsense_is_refused() {
         env.step(Command::Lose(netrender_core::ids::SlaveId(9))),
         Err(Refusal::UnknownSlave(netrender_core::ids::SlaveId(9)))
     );
-    let held = HeldLease { lease: LeaseId(u64::MAX), job, frames: vec![Frame(1), Frame(77)] };
+    let held = HeldLease { lease: LeaseId(u64::MAX), job, frames: vec![Frame(1), Frame(77)], share: None };
     assert_eq!(env.poll(slave, vec![held.clone()], Want::Nothing).drop, [held], "a lease nobody gave");
 }
 
@@ -296,4 +298,127 @@ fn what_a_slave_did_not_save_of_a_lease_goes_back_at_once() {
     assert_eq!(reply.drop, []);
     assert_eq!(reply.grant.unwrap().frames, [Frame(2), Frame(3)]);
     assert!(env.hand_in(slave, job, Frame(1)));
+}
+
+fn shared(frames: &str, samples: u32) -> JobSpec {
+    let split = SampleSplit { samples, layers: Default::default(), is_subset: true };
+    JobSpec { split: Split::Samples, samples: Some(split), ..spec(frames) }
+}
+
+fn sharing(env: &Env, job: JobId) -> &Sharing {
+    match &env.farm.jobs[&job].tasks[&Frame(1)].state {
+        TaskState::Sharing(sharing) => sharing,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Slaves with a speed each render one frame together until it is merged; how many samples each did, and the last shares.
+fn render_together(env: &mut Env, job: JobId, speeds: &[(SlaveId, f64)]) -> (BTreeMap<SlaveId, u32>, Vec<u32>) {
+    let mut busy: Vec<(f64, SlaveId, HeldLease)> = Vec::new();
+    let (mut done, mut sizes) = (BTreeMap::new(), Vec::new());
+    let mut now = 0.0;
+    loop {
+        for (slave, speed) in speeds {
+            if busy.iter().all(|(_, other, _)| other != slave)
+                && let Some(held) = env.lease(*slave)
+            {
+                let samples = held.share.unwrap().samples;
+                sizes.push(samples);
+                busy.push((now + f64::from(samples) / speed, *slave, held));
+            }
+        }
+        busy.sort_by(|one, other| one.0.total_cmp(&other.0));
+        if busy.is_empty() {
+            return (done, sizes);
+        }
+        let (at, slave, held) = busy.remove(0);
+        let share = held.share.unwrap();
+        let seconds = f64::from(share.samples) / speeds.iter().find(|(of, _)| *of == slave).unwrap().1;
+        now = at;
+        let result = TaskResult { seconds, ..result(slave) };
+        let part = Box::new(Part { share, result: result.clone(), view: None });
+        let command = Command::HandInPart { job, frame: Frame(1), lease: held.lease, part };
+        assert_eq!(env.step(command), Ok(Reply::HandedIn(true)));
+        *done.entry(slave).or_default() += share.samples;
+        if sharing(env, job).is_complete() {
+            env.step(Command::HandIn { job, frame: Frame(1), result: Box::new(result) }).unwrap();
+        }
+    }
+}
+
+#[test]
+fn slaves_share_a_frame_by_their_speed_and_end_together() {
+    let mut env = Env::new();
+    let job = env.submit(shared("1", 10_000));
+    let (slow, fast) = (env.register("slow"), env.register("fast"));
+    let (done, sizes) = render_together(&mut env, job, &[(slow, 10.0), (fast, 30.0)]);
+    assert_eq!(env.farm.jobs[&job].state, JobState::Finished);
+    let part = f64::from(done[&fast]) / 10_000.0;
+    assert!((0.7..0.8).contains(&part), "the fast one did {part}");
+    assert!(sizes.iter().all(|size| *size <= 30 * 8 || *size == 10_000 / 32), "{sizes:?}");
+    assert!(*sizes.last().unwrap() <= 30, "the last shares take a second or so: {sizes:?}");
+}
+
+#[test]
+fn a_crash_in_a_shared_frame_costs_the_share() {
+    let mut env = Env::new();
+    let job = env.submit(shared("1", 64));
+    let (a, b) = (env.register("a"), env.register("b"));
+    let first = env.lease(a).unwrap();
+    let second = env.lease(b).unwrap();
+    assert!(env.hand_in_held(b, &second).unwrap());
+    env.step(Command::Lose(a)).unwrap();
+    let left = sharing(&env, job);
+    assert_eq!((left.done_samples(), left.free_samples()), (2, 62), "what b did stays");
+    assert!(env.hand_in_held(a, &first).unwrap(), "it comes back in time");
+    assert!(!env.hand_in_held(a, &first).unwrap(), "once");
+    let (done, _) = render_together(&mut env, job, &[(b, 8.0)]);
+    assert_eq!(done[&b], 60);
+}
+
+#[test]
+fn a_late_share_is_dropped_where_others_have_begun_its_samples() {
+    let mut env = Env::new();
+    env.submit(shared("1", 64));
+    let (a, b) = (env.register("a"), env.register("b"));
+    let late = env.lease(a).unwrap();
+    env.step(Command::Lose(a)).unwrap();
+    let again = env.lease(b).unwrap();
+    assert_eq!(again.share, late.share);
+    assert!(!env.hand_in_held(a, &late).unwrap());
+    assert!(env.hand_in_held(b, &again).unwrap());
+}
+
+#[test]
+fn frames_are_shared_when_there_are_fewer_than_slaves() {
+    let mut env = Env::new();
+    let job = env.submit(JobSpec { split: Split::Auto, ..shared("1-3", 64) });
+    let slaves = [env.register("a"), env.register("b")];
+    let whole = env.lease(slaves[0]).unwrap();
+    assert_eq!((whole.share, whole.frames.clone()), (None, vec![Frame(1)]), "three frames for two slaves");
+    let other = env.lease(slaves[1]).unwrap();
+    assert_eq!(other.share, None, "two frames for two slaves");
+    assert!(env.hand_in_held(slaves[0], &whole).unwrap());
+    assert!(env.lease(slaves[0]).unwrap().share.is_some(), "the last one is for both");
+    assert!(env.hand_in_held(slaves[1], &other).unwrap());
+    assert!(env.lease(slaves[1]).unwrap().share.is_some());
+    assert_eq!(env.farm.jobs[&job].counts.leased, 1);
+}
+
+#[test]
+fn a_part_of_no_use_is_rendered_again_and_the_rest_stays() {
+    let mut env = Env::new();
+    let job = env.submit(shared("1", 64));
+    let (a, _b) = (env.register("a"), env.register("b"));
+    for _ in 0..2 {
+        let held = env.lease(a).unwrap();
+        env.hand_in_held(a, &held).unwrap();
+    }
+    let bad = sharing(&env, job).parts[1].share;
+    let error = TaskError { kind: "bad_part".into(), message: "NaN".into() };
+    env.step(Command::RejectPart { job, frame: Frame(1), share: bad, error }).unwrap();
+    let left = sharing(&env, job);
+    assert_eq!(left.parts.len(), 1);
+    assert!(left.is_free(bad));
+    assert_eq!(env.farm.jobs[&job].tasks[&Frame(1)].strikes, 1);
 }

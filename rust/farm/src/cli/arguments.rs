@@ -173,7 +173,8 @@ pub struct SubmitArguments {
     /// Words a slave must have
     #[arg(long, value_delimiter = ',', env = "NETRENDER_TAGS")]
     pub tags: Vec<String>,
-    /// Whether several slaves may share one frame (only "off" is there yet)
+    /// Whether several slaves may share one frame: "samples" for every frame, "auto" while there are fewer frames than
+    /// slaves ("tiles" is not there yet)
     #[arg(long, value_enum, default_value_t = SplitMode::Off, env = "NETRENDER_SPLIT")]
     pub split: SplitMode,
     /// The engine slaves render with [default: the scene's]

@@ -27,8 +27,8 @@ use std::{
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 pub async fn submit(arguments: SubmitArguments, address: &str, json: bool) -> Result<(), Stop> {
-    if arguments.split != SplitMode::Off {
-        return Err(Stop::Usage("sharing one frame among slaves is not there yet: use --split off".into()));
+    if arguments.split == SplitMode::Tiles {
+        return Err(Stop::Usage("tiles are not there yet: use --split samples, auto or off".into()));
     }
     // Both before Blender starts: a typing error or a missing master shall be said at once.
     if let Some(frames) = &arguments.frames {
@@ -52,6 +52,12 @@ pub async fn submit(arguments: SubmitArguments, address: &str, json: bool) -> Re
     let seen = transfer.snapshot();
     let (all, new) = (indicatif::HumanBytes(seen.bytes_total), indicatif::HumanBytes(seen.bytes_sent));
     tracing::info!("sent {all}, of which {new} crossed the network, in {:.2} s", seen.seconds);
+    // What was chosen for the frames comes last.
+    if arguments.split != SplitMode::Off
+        && let Some(note) = seen.report.as_ref().and_then(|report| report.notes.last())
+    {
+        say_aside!("{}", note.why);
+    }
     if !arguments.wait && arguments.output.is_none() {
         if json {
             return print_json(&serde_json::json!({ "job": job }));
@@ -131,7 +137,11 @@ fn request(arguments: &SubmitArguments) -> Result<JobRequest, Stop> {
         priority: arguments.priority,
         chunk: arguments.chunk,
         tags: arguments.tags.iter().filter(|tag| !tag.is_empty()).cloned().collect(),
-        split: Split::Off,
+        split: match arguments.split {
+            SplitMode::Off | SplitMode::Tiles => Split::Off,
+            SplitMode::Auto => Split::Auto,
+            SplitMode::Samples => Split::Samples,
+        },
         added,
         unsaved_images: Vec::new(),
         send_anyway: arguments.send_anyway,
@@ -178,8 +188,12 @@ async fn wait(api: &Api, job: JobId, output: Option<&Path>) -> Result<JobDetail,
         let why = if detail.job.why.is_empty() { String::new() } else { format!(" ({})", detail.job.why) };
         let failed = if detail.job.failed > 0 { format!(", {} failed", detail.job.failed) } else { String::new() };
         let line = format!(
-            "job {job}: {}{why}, {} of {} frames done, {} rendering{failed}",
-            detail.job.status, detail.job.done, detail.job.total, detail.job.rendering
+            "job {job}: {}{why}, {} of {} frames done, {} rendering{failed}{}",
+            detail.job.status,
+            detail.job.done,
+            detail.job.total,
+            detail.job.rendering,
+            shared_frames(&detail)
         );
         show_line(&bar, plain, &mut last_line, line);
         if let Some(folder) = output {
@@ -192,6 +206,17 @@ async fn wait(api: &Api, job: JobId, output: Option<&Path>) -> Result<JobDetail,
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// How far the frames are that slaves render together.
+fn shared_frames(detail: &JobDetail) -> String {
+    let shared = detail.tasks.iter().filter_map(|task| {
+        let [done, all] = task.samples?;
+        let percent = 100 * u64::from(done) / u64::from(all.max(1));
+        let slaves = task.slaves.len();
+        Some(format!("; frame {}: {done} of {all} samples ({percent} %), {slaves} slaves at it", task.frame))
+    });
+    shared.collect()
 }
 
 async fn fetch_new(

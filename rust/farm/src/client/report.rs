@@ -56,6 +56,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Worth knowing, of no file in particular.
+    pub fn note(why: String) -> Self {
+        Self::new(FindingKind::Note, "", "", why)
+    }
+
     fn new(kind: FindingKind, path: &str, user: &str, why: impl Into<String>) -> Self {
         Self { kind, path: path.to_owned(), user: user.to_owned(), why: why.into() }
     }

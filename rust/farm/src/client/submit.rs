@@ -2,9 +2,9 @@
 
 use super::{
     ClientError,
-    report::{Plan, Report, plan, size},
+    report::{Finding, Plan, Report, plan, size},
     send::Sender,
-    trace::{Description, describe},
+    trace::{self, Description, Grade, describe},
     transfer::{Phase, Transfer},
 };
 use crate::{api::Api, blender::Blender, blobs::digest_of};
@@ -13,6 +13,7 @@ use netrender_core::{
     ids::JobId,
     job::{JobSpec, Split},
     manifest::{MAX_ASSETS, mirror},
+    share::SampleSplit,
 };
 use serde::Deserialize;
 use std::{collections::BTreeSet, path::PathBuf};
@@ -97,6 +98,28 @@ pub async fn check(api: Option<&Api>, request: &JobRequest, transfer: &Transfer)
     Ok(look(request, scripts, transfer).await?.1.report)
 }
 
+/// How the slaves may cut a frame; None: not at all.
+fn sample_split(split: &trace::Split) -> Option<SampleSplit> {
+    let trace::Split { samples, layers, is_subset, grade, .. } = split;
+    (*grade != Grade::None).then(|| SampleSplit { samples: *samples, layers: layers.clone(), is_subset: *is_subset })
+}
+
+/// What the artist is told of the choice.
+fn split_note(wanted: Split, split: &trace::Split) -> Option<String> {
+    let together = match split.grade {
+        Grade::None => return (wanted != Split::Off).then(|| format!("frames are rendered whole: {}", split.why)),
+        Grade::Identical => "the result is identical to what one machine renders, to float rounding".to_owned(),
+        Grade::Equivalent => {
+            format!("the result is equivalent to what one machine renders, not identical: {}", split.why)
+        }
+    };
+    match wanted {
+        Split::Off => None,
+        Split::Auto => Some(format!("slaves share a frame while there are fewer frames than slaves; {together}")),
+        Split::Samples => Some(format!("slaves share every frame; {together}")),
+    }
+}
+
 async fn look(
     request: &JobRequest,
     scripts_allowed: bool,
@@ -107,12 +130,14 @@ async fn look(
     let blender = Blender::at(&request.program);
     let scene = describe(&blender, &request.blend, &request.source, request.scene.as_deref()).await?;
     transfer.enter(Phase::Checking);
-    let (looking, request) = (scene.clone(), request.clone());
+    let (looking, request, wanted) = (scene.clone(), request.clone(), request.split);
     let plan = tokio::task::spawn_blocking(move || {
         plan(&looking, &request.blend, &request.added, &request.unsaved_images, scripts_allowed)
     })
     .await
     .map_err(|error| ClientError::Usage(format!("looking at the files ended: {error}")))?;
+    let mut plan = plan;
+    plan.report.notes.extend(split_note(wanted, &scene.split).map(Finding::note));
     transfer.report(&plan.report);
     Ok((scene, plan))
 }
@@ -156,6 +181,7 @@ pub async fn submit(api: &Api, request: JobRequest, transfer: &Transfer) -> Resu
         width: scene.width,
         height: scene.height,
         split: request.split,
+        samples: sample_split(&scene.split),
         scripts: !scene.scripts.is_empty(),
         manifest: digest_of(&[]),
         key: crate::random_hex(),

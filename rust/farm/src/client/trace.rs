@@ -51,7 +51,6 @@ pub struct Description {
     pub warnings: Vec<String>,
     /// How a frame can be rendered in parts.
     #[serde(default)]
-    #[expect(dead_code, reason = "whoever submits jobs that share frames will read it")]
     pub split: Split,
 }
 

@@ -2,7 +2,9 @@
 
 use super::{
     error::MasterError,
-    intake, page,
+    intake,
+    merge::Pictures,
+    page,
     space::{Space, check_room, discard},
     view,
 };
@@ -24,10 +26,11 @@ use netrender_core::{
     ids::{Frame, JobId, SlaveId},
     job::JobSpec,
     scheduler::{Command, Reply},
+    share::Part,
     task::{TaskResult, TaskState},
     wire::{
         FailRequest, FarmView, HandInReply, HandInRequest, Heartbeat, JobDetail, MasterInfo, MissingReply,
-        MissingRequest, PROTOCOL, PollReply, PollRequest, RegisterReply, RegisterRequest, SubmitReply,
+        MissingRequest, PROTOCOL, PartOf, PollReply, PollRequest, RegisterReply, RegisterRequest, SubmitReply,
     },
 };
 use netrender_film::Expect;
@@ -53,6 +56,8 @@ pub struct App {
     /// The working folder, to say how much room there is.
     pub data: Arc<std::path::Path>,
     pub space: Arc<Space>,
+    /// Of frames that are not finished.
+    pub pictures: Arc<Pictures>,
     /// How often slaves give a sign of life.
     pub heartbeat_s: f64,
 }
@@ -272,7 +277,7 @@ async fn leave(State(app): State<App>, Path(slave): Path<String>) -> Result<Stat
 }
 
 async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRequest>) -> Answer<HandInReply> {
-    let HandInRequest { slave, job, frame, film, preview, log, seconds } = request;
+    let HandInRequest { slave, job, frame, film, preview, log, seconds, part } = request;
     if !seconds.is_finite() || seconds < 0.0 {
         return Err(MasterError::BadRequest("the seconds are not a time".into()));
     }
@@ -281,7 +286,7 @@ async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRequest>) -> 
         (Expect { width: job.spec.width, height: job.spec.height }, done)
     };
     let (expect, done) = app.owner.job(job, done).await?;
-    let sent = [Some(film), preview, log];
+    let sent = [Some(film), preview, log, part.as_ref().and_then(|part| part.view)];
     if done {
         tokio::spawn(async move { discard(&app, sent.into_iter().flatten()).await });
         return Ok(Json(HandInReply { fresh: false }));
@@ -299,8 +304,15 @@ async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRequest>) -> 
     })
     .await?;
     let handed_in = async {
-        let result = Box::new(TaskResult { slave, film, film_bytes: film_bytes?, preview, log, seconds });
-        match app.owner.command(Command::HandIn { job, frame, result }).await? {
+        let result = TaskResult { slave, film, film_bytes: film_bytes?, preview, log, seconds };
+        let command = match part {
+            None => Command::HandIn { job, frame, result: Box::new(result) },
+            Some(PartOf { lease, share, view }) => {
+                let part = Box::new(Part { share, result, view });
+                Command::HandInPart { job, frame, lease, part }
+            }
+        };
+        match app.owner.command(command).await? {
             Reply::HandedIn(fresh) => Ok(Json(HandInReply { fresh })),
             other => Err(unexpected(&other)),
         }
@@ -346,6 +358,10 @@ async fn plain(State(app): State<App>, Path(name): Path<String>) -> Result<Respo
     };
     let digest = app.owner.job(job, move |_, job| job.tasks.get(&frame).map(|task| kind.blob(task))).await?;
     let digest = digest.ok_or(netrender_core::error::Refusal::UnknownFrame(job, frame))?;
+    if let (Plain::Thumb, None, Some(jpeg)) = (kind, digest, app.pictures.get(job, frame)) {
+        let headers = [(header::CONTENT_TYPE, kind.mime()), (header::CACHE_CONTROL, "no-cache")];
+        return Ok((headers, (*jpeg).clone()).into_response());
+    }
     let digest =
         digest.ok_or_else(|| MasterError::NotThere(format!("frame {frame} of job {job} {}", kind.absent())))?;
     send_blob(&app, digest, kind.mime(), Some(&name)).await

@@ -5,6 +5,7 @@ mod check;
 mod error;
 mod http;
 mod intake;
+mod merge;
 mod owner;
 mod page;
 mod space;
@@ -170,10 +171,12 @@ impl Master {
             info: info.clone(),
             data,
             space,
+            pictures: Arc::default(),
             heartbeat_s,
         };
         let mut tasks = vec![tokio::spawn(serve(listener, http::router(app.clone()), stopped.clone()))];
-        tasks.push(tokio::spawn(space::tend(app)));
+        tasks.push(tokio::spawn(space::tend(app.clone())));
+        tasks.push(tokio::spawn(merge::tend(app)));
         tasks.push(tokio::spawn(tick(owner.clone(), options.slave_timeout)));
         tasks.push(tokio::spawn(keep_pieces(pieces)));
         if options.broadcast {

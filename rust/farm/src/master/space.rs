@@ -16,6 +16,7 @@ use netrender_core::{
     manifest::Manifest,
     recipe,
     scheduler::Command,
+    share::Part,
     task::TaskState,
 };
 use std::{collections::HashSet, path::Path};
@@ -147,8 +148,15 @@ pub fn blobs_of(job: &Job) -> HashSet<Digest> {
     let mut all = HashSet::from([job.spec.manifest]);
     for task in job.tasks.values() {
         all.extend(task.failures.iter().filter_map(|failure| failure.log));
-        if let TaskState::Done(result) = &task.state {
-            all.extend([Some(result.film), result.preview, result.log].into_iter().flatten());
+        match &task.state {
+            TaskState::Done(result) => {
+                all.extend([Some(result.film), result.preview, result.log].into_iter().flatten())
+            }
+            TaskState::Sharing(sharing) => {
+                let blobs = |part: &Part| [Some(part.result.film), part.result.log, part.view];
+                all.extend(sharing.parts.iter().flat_map(blobs).flatten());
+            }
+            _ => {}
         }
     }
     all

@@ -8,6 +8,7 @@ use netrender_core::{
     farm::Farm,
     ids::{Frame, JobId, SlaveId},
     job::JobHead,
+    share::Sharing,
     slave::Slave,
     snapshot::{Rest, Restore, Touched},
     task::{Task, TaskResult, TaskState},
@@ -23,7 +24,8 @@ use std::{
 /// 2: snapshots beside the log.
 const SCHEMA_VERSION: i64 = 2;
 
-/// A task's row has about 130 bytes: three digests and a few numbers. Failures are rare, and JSON.
+/// A task's row has about 130 bytes: three digests and a few numbers. Failures and the parts of shared frames are rare,
+/// and JSON.
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS event (seq INTEGER PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS farm (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -31,12 +33,13 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS slave (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS task (job INTEGER NOT NULL, frame INTEGER NOT NULL, state INTEGER NOT NULL,
         slave INTEGER, film BLOB, film_bytes INTEGER, preview BLOB, log BLOB, seconds REAL,
-        strikes INTEGER NOT NULL, failures TEXT, PRIMARY KEY (job, frame)) WITHOUT ROWID;";
+        strikes INTEGER NOT NULL, failures TEXT, parts TEXT, PRIMARY KEY (job, frame)) WITHOUT ROWID;";
 
 /// States as rows have them.
 const WAITING: u8 = 0;
 const DONE: u8 = 1;
 const FAILED: u8 = 2;
+const SHARING: u8 = 3;
 
 /// Why the log can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -171,20 +174,25 @@ impl SqliteStore {
             Ok(self.parse(|| format!("slave {id}"), &body).map(|slave: Slave| restore.slave(slave)))
         })?;
         let select =
-            "SELECT job, frame, state, slave, film, film_bytes, preview, log, seconds, strikes, failures FROM task";
+            "SELECT job, frame, state, slave, film, film_bytes, preview, log, seconds, strikes, failures, parts
+            FROM task";
         self.rows(select, |row| {
             let (job, frame) = (JobId(row.get(0)?), Frame(row.get(1)?));
+            let (failures, parts): (Option<String>, Option<String>) = (row.get(10)?, row.get(11)?);
+            let what = || format!("frame {frame} of job {job}");
+            let read = failures.map_or(Ok(Vec::new()), |text| self.parse(what, &text)).and_then(|failures| {
+                let parts = parts.map_or(Ok(Vec::new()), |text| self.parse(what, &text))?;
+                Ok((failures, parts))
+            });
+            let (failures, parts) = match read {
+                Ok(read) => read,
+                Err(error) => return Ok(Err(error)),
+            };
             let state = match row.get(2)? {
                 DONE => TaskState::Done(Box::new(read_result(row)?)),
                 FAILED => TaskState::Failed,
+                SHARING => TaskState::Sharing(Box::new(Sharing { parts, ..Sharing::default() })),
                 _ => TaskState::Waiting,
-            };
-            let failures = match row.get::<_, Option<String>>(10)? {
-                None => Vec::new(),
-                Some(text) => match self.parse(|| format!("frame {frame} of job {job}"), &text) {
-                    Ok(failures) => failures,
-                    Err(error) => return Ok(Err(error)),
-                },
             };
             restore.task(job, frame, Task { state, failures, strikes: row.get(9)? });
             Ok(Ok(()))
@@ -263,13 +271,14 @@ fn write_jobs(transaction: &Transaction<'_>, farm: &Farm, touched: &Touched) -> 
 
 fn write_tasks(transaction: &Transaction<'_>, farm: &Farm, touched: &Touched) -> rusqlite::Result<()> {
     let mut insert = transaction
-        .prepare_cached("INSERT OR REPLACE INTO task VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?;
+        .prepare_cached("INSERT OR REPLACE INTO task VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
     for (id, frame) in &touched.tasks {
         let Some(task) = farm.jobs.get(id).and_then(|job| job.tasks.get(frame)) else { continue };
-        let (state, result) = match &task.state {
-            TaskState::Done(result) => (DONE, Some(result)),
-            TaskState::Failed => (FAILED, None),
-            TaskState::Waiting | TaskState::Leased { .. } => (WAITING, None),
+        let (state, result, parts) = match &task.state {
+            TaskState::Done(result) => (DONE, Some(result), None),
+            TaskState::Failed => (FAILED, None, None),
+            TaskState::Sharing(sharing) => (SHARING, None, Some(json(&sharing.parts)?)),
+            TaskState::Waiting | TaskState::Leased { .. } => (WAITING, None, None),
         };
         let failures = if task.failures.is_empty() { None } else { Some(json(&task.failures)?) };
         insert.execute(params![
@@ -284,6 +293,7 @@ fn write_tasks(transaction: &Transaction<'_>, farm: &Farm, touched: &Touched) ->
             result.map(|result| result.seconds),
             task.strikes,
             failures,
+            parts,
         ])?;
     }
     Ok(())

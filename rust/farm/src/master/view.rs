@@ -42,12 +42,12 @@ pub fn job(farm: &Farm, job: &Job) -> JobView {
 
 /// A job with its frames.
 pub fn detail(farm: &Farm, one: &Job) -> JobDetail {
-    let tasks = one.tasks.iter().map(|(frame, task)| view_task(farm, *frame, task)).collect();
+    let tasks = one.tasks.iter().map(|(frame, task)| view_task(farm, one, *frame, task)).collect();
     let blacklist = one.blacklist.iter().copied().collect();
     JobDetail { job: job(farm, one), spec: one.spec.clone(), blacklist, tasks }
 }
 
-fn view_task(farm: &Farm, frame: Frame, task: &Task) -> TaskView {
+fn view_task(farm: &Farm, job: &Job, frame: Frame, task: &Task) -> TaskView {
     let failed = u32::try_from(task.failures.len()).unwrap_or(u32::MAX);
     let last = task.failures.last();
     let mut view = TaskView {
@@ -60,6 +60,8 @@ fn view_task(farm: &Farm, frame: Frame, task: &Task) -> TaskView {
         film: None,
         film_bytes: None,
         preview: false,
+        samples: None,
+        slaves: Vec::new(),
     };
     match &task.state {
         TaskState::Waiting => {}
@@ -68,6 +70,13 @@ fn view_task(farm: &Farm, frame: Frame, task: &Task) -> TaskView {
             view.state = "leased".into();
             view.slave = farm.leases.get(lease).map(|lease| lease.slave);
             view.attempts += 1;
+        }
+        TaskState::Sharing(sharing) => {
+            view.state = "sharing".into();
+            view.attempts += 1;
+            view.samples = job.spec.samples.as_ref().map(|split| [sharing.done_samples(), split.samples]);
+            let leases = sharing.leased.keys().filter_map(|lease| farm.leases.get(lease));
+            view.slaves = leases.map(|lease| lease.slave).collect();
         }
         TaskState::Done(result) => {
             view.state = "done".into();

@@ -5,6 +5,7 @@ use netrender_core::{
     balance::Want,
     ids::{Frame, JobId, LeaseId},
     job::JobSpec,
+    share::Share,
     wire::{HeldLease, LeaseGrant},
 };
 use std::{
@@ -30,6 +31,8 @@ pub struct Task {
     pub key: JobKey,
     /// Which frame.
     pub frame: Frame,
+    /// Only these samples of it.
+    pub share: Option<Share>,
     /// How.
     pub spec: Arc<JobSpec>,
     /// Whether the scene's own Python may run.
@@ -41,6 +44,7 @@ pub struct Task {
 struct Held {
     lease: LeaseId,
     key: JobKey,
+    share: Option<Share>,
     spec: Arc<JobSpec>,
     scripts: bool,
     waiting: VecDeque<Frame>,
@@ -69,14 +73,15 @@ pub struct Desk {
 impl Desk {
     /// New work.
     pub fn grant(&mut self, farm: &Arc<str>, grant: LeaseGrant) {
-        let LeaseGrant { lease, job, frames, spec, scripts } = grant;
+        let LeaseGrant { lease, job, frames, share, spec, scripts } = grant;
         // The master grants a lease once; should an answer come twice, the first is being worked on.
         if self.held.iter().any(|held| held.lease == lease) {
             return;
         }
         let key = JobKey { farm: Arc::clone(farm), job };
         let (spec, waiting) = (Arc::new(spec), frames.into());
-        self.held.push(Held { lease, key, spec, scripts, waiting, rendering: None, settling: BTreeSet::new() });
+        let settling = BTreeSet::new();
+        self.held.push(Held { lease, key, share, spec, scripts, waiting, rendering: None, settling });
     }
 
     /// A frame that was rendered before the slave was started again; the master is to be told.
@@ -85,9 +90,9 @@ impl Desk {
             held.settling.insert(task.frame);
             return;
         }
-        let Task { lease, key, frame, spec, scripts } = task.clone();
+        let Task { lease, key, frame, share, spec, scripts } = task.clone();
         let (waiting, settling) = (VecDeque::new(), BTreeSet::from([frame]));
-        self.held.push(Held { lease, key, spec, scripts, waiting, rendering: None, settling });
+        self.held.push(Held { lease, key, share, spec, scripts, waiting, rendering: None, settling });
     }
 
     /// Takes no more work until told otherwise; what is not begun goes back to the master.
@@ -106,7 +111,7 @@ impl Desk {
         let frame = held.waiting.pop_front()?;
         held.rendering = Some(frame);
         let (lease, key, spec) = (held.lease, held.key.clone(), Arc::clone(&held.spec));
-        Some(Task { lease, key, frame, spec, scripts: held.scripts })
+        Some(Task { lease, key, frame, share: held.share, spec, scripts: held.scripts })
     }
 
     /// Rendering it is over, one way or the other; the master is to be told.
@@ -178,7 +183,8 @@ impl Desk {
 
     /// What the master is told we hold.
     pub fn held(&self) -> Vec<HeldLease> {
-        let tell = |held: &Held| HeldLease { lease: held.lease, job: held.key.job, frames: held.frames() };
+        let tell =
+            |held: &Held| HeldLease { lease: held.lease, job: held.key.job, frames: held.frames(), share: held.share };
         self.held.iter().map(tell).collect()
     }
 
@@ -213,6 +219,7 @@ mod tests {
             lease: LeaseId(lease),
             job: JobId(1),
             frames: frames.iter().copied().map(Frame).collect(),
+            share: None,
             spec,
             scripts: false,
         }
@@ -263,7 +270,7 @@ mod tests {
     fn what_is_dropped_is_forgotten_wherever_it_is() {
         let mut desk = desk(&[(1, &[1, 2, 3]), (2, &[4])]);
         let task = desk.begin().unwrap();
-        let drop = HeldLease { lease: LeaseId(1), job: JobId(1), frames: vec![Frame(1), Frame(3)] };
+        let drop = HeldLease { lease: LeaseId(1), job: JobId(1), frames: vec![Frame(1), Frame(3)], share: None };
         desk.drop_frames(&[drop]);
         assert!(!desk.is_rendering(&task));
         desk.settle(&task);

@@ -17,7 +17,7 @@ use netrender_core::{
     digest::Digest,
     ids::SlaveId,
     task::TaskError,
-    wire::{FailRequest, HandInRequest},
+    wire::{FailRequest, HandInRequest, PartOf},
 };
 use netrender_film::{Expect, ViewTable};
 use std::{
@@ -54,6 +54,8 @@ pub struct Film {
     pub seconds: f64,
     /// How to show it.
     pub view: Arc<View>,
+    /// What that was read from, if there is a table.
+    pub table: Option<PathBuf>,
     /// What Blender printed for it.
     pub log: Printed,
 }
@@ -69,7 +71,8 @@ pub enum Printed {
 impl From<Saved> for Film {
     fn from(saved: Saved) -> Self {
         let Saved { film, seconds, log, view: table, .. } = saved;
-        Self { path: film, seconds, view: Arc::new(view(table)), log: Printed::Before(log) }
+        let view = Arc::new(view(table.clone()));
+        Self { path: film, seconds, view, table: table.map(PathBuf::from), log: Printed::Before(log) }
     }
 }
 
@@ -81,10 +84,11 @@ pub enum Outcome {
     Waits,
 }
 
-/// A film that was looked at.
+/// A film that was looked at. A part of a frame has no preview: the master makes one of all parts, with the view.
 struct Parcel {
     film: Digest,
-    preview: (Digest, Vec<u8>),
+    preview: Option<(Digest, Vec<u8>)>,
+    view: Option<(Digest, Vec<u8>)>,
     log: (Digest, String),
 }
 
@@ -101,9 +105,12 @@ pub async fn film(shared: Arc<Shared>, task: Task, film: Film, permit: Option<Ow
         Printed::Before(log) => (log.clone(), false),
     };
     let outcome = match look(&shared, &task, &film).await {
-        Ok((digest, jpeg)) => {
-            let parcel =
-                Parcel { film: digest, preview: (digest_of(&jpeg), jpeg), log: (digest_of(log.as_bytes()), log) };
+        Ok((film_digest, jpeg)) => {
+            let named = |bytes: Vec<u8>| (digest_of(&bytes), bytes);
+            let table = film.table.as_ref().filter(|_| task.share.is_some());
+            let view = table.and_then(|table| tokio::task::block_in_place(|| std::fs::read(table)).ok());
+            let (preview, view) = (jpeg.map(named), view.map(named));
+            let parcel = Parcel { film: film_digest, preview, view, log: (digest_of(log.as_bytes()), log) };
             deliver(&shared, &task, &film, &parcel).await
         }
         Err(why) if new => failed(&shared, &task, bad_picture(&task, &why), &log).await,
@@ -133,13 +140,15 @@ fn bad_picture(task: &Task, why: &str) -> TaskError {
 }
 
 /// Decodes the picture, away from the async threads and few at a time: decoded films are large.
-async fn look(shared: &Shared, task: &Task, film: &Film) -> Result<(Digest, Vec<u8>), String> {
+async fn look(shared: &Shared, task: &Task, film: &Film) -> Result<(Digest, Option<Vec<u8>>), String> {
     let _turn = shared.decoding.acquire().await.map_err(|error| error.to_string())?;
     let (path, view) = (film.path.clone(), Arc::clone(&film.view));
     let expect = Expect { width: task.spec.width, height: task.spec.height };
+    let whole = task.share.is_none();
     let looking = tokio::task::spawn_blocking(move || {
         let seen = netrender_film::read(&path, &expect).map_err(|error| error.to_string())?;
-        let jpeg = netrender_film::preview_jpeg(&seen, &view, PREVIEW_QUALITY).map_err(|error| error.to_string())?;
+        let jpeg = whole.then(|| netrender_film::preview_jpeg(&seen, &view, PREVIEW_QUALITY)).transpose();
+        let jpeg = jpeg.map_err(|error| error.to_string())?;
         let digest = digest_of_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok((digest, jpeg))
     });
@@ -184,21 +193,32 @@ async fn deliver(shared: &Arc<Shared>, task: &Task, film: &Film, parcel: &Parcel
 }
 
 async fn attempt(api: &Api, slave: SlaveId, task: &Task, film: &Film, parcel: &Parcel) -> Result<bool, ApiError> {
-    let Parcel { film: digest, preview, log } = parcel;
-    let missing = api.missing(&[*digest, preview.0, log.0]).await?;
+    let Parcel { film: digest, preview, view, log } = parcel;
+    let small: Vec<&(Digest, Vec<u8>)> = preview.iter().chain(view).collect();
+    let asked: Vec<Digest> = [*digest, log.0].into_iter().chain(small.iter().map(|(digest, _)| *digest)).collect();
+    let missing = api.missing(&asked).await?;
     let send_film = async { if missing.contains(digest) { api.put_file(*digest, &film.path).await } else { Ok(()) } };
-    let send_preview =
-        async { if missing.contains(&preview.0) { api.put_blob(preview.0, preview.1.clone()).await } else { Ok(()) } };
+    let send_small = async {
+        for (digest, bytes) in small.into_iter().filter(|(digest, _)| missing.contains(digest)) {
+            api.put_blob(*digest, bytes.clone()).await?;
+        }
+        Ok(())
+    };
     let send_log = async { if missing.contains(&log.0) { api.put_blob(log.0, log.1.clone()).await } else { Ok(()) } };
-    tokio::try_join!(send_film, send_preview, send_log)?;
+    tokio::try_join!(send_film, send_small, send_log)?;
     let request = HandInRequest {
         slave,
         job: task.key.job,
         frame: task.frame,
         film: *digest,
-        preview: Some(preview.0),
+        preview: preview.as_ref().map(|(digest, _)| *digest),
         log: Some(log.0),
         seconds: film.seconds,
+        part: task.share.map(|share| PartOf {
+            lease: task.lease,
+            share,
+            view: view.as_ref().map(|(digest, _)| *digest),
+        }),
     };
     Ok(api.hand_in(&request).await?.fresh)
 }

@@ -8,11 +8,12 @@ use super::{
     handin::{self, Film, Printed, View},
     worker::{
         AskError, Worker, last_lines,
-        protocol::{Ask, Loaded, Rendered},
+        protocol::{self, Ask, Loaded, Rendered},
     },
 };
 use netrender_core::task::TaskError;
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -34,6 +35,7 @@ struct Current {
     key: JobKey,
     worker: Worker,
     view: Arc<View>,
+    table: Option<PathBuf>,
 }
 
 /// The loop's own state.
@@ -182,12 +184,10 @@ impl Stage {
         let path = shared.folder.spool.film(task);
         let output = path.to_string_lossy();
         let gap_ms = self.last_end.map(|end| end.elapsed().as_secs_f64() * 1000.0);
-        let asked = current
-            .worker
-            .ask::<Rendered>(Ask::Render { frame: task.frame.0, output: &output, share: None }, |text| {
-                show(&shared, text)
-            })
-            .await;
+        let total = task.spec.samples.as_ref().map_or(0, |split| split.samples);
+        let share = task.share.map(|share| protocol::Share { offset: share.offset, samples: share.samples, total });
+        let ask = Ask::Render { frame: task.frame.0, output: &output, share };
+        let asked = current.worker.ask::<Rendered>(ask, |text| show(&shared, text)).await;
         self.last_end = Some(Instant::now());
         let log = Printed::Book(current.worker.log(), current.worker.last_id());
         match asked {
@@ -201,7 +201,8 @@ impl Stage {
                         tracing::info!(target: "netrender::slave", "rendered job={job} frame={frame} seconds={seconds:.3}");
                     }
                 }
-                Ok(Film { path, seconds, view: Arc::clone(&current.view), log })
+                let (view, table) = (Arc::clone(&current.view), current.table.clone());
+                Ok(Film { path, seconds, view, table, log })
             }
             Err(error) => Err(self.broken(error, &format!("rendering frame {}", task.frame)).await),
         }
@@ -225,7 +226,7 @@ impl Stage {
         let started = Instant::now();
         let worker = self.fresh_worker().await?;
         let view = Arc::new(handin::view(None));
-        let current = self.current.insert(Current { key: task.key.clone(), worker, view });
+        let current = self.current.insert(Current { key: task.key.clone(), worker, view, table: None });
         show(&shared, "Loading the scene");
         let view = shared.folder.spool.view(&task.key);
         let request = load_request(task, &tree, shared.options.threads, view.to_str());
@@ -233,6 +234,7 @@ impl Stage {
             Ok(loaded) => {
                 let seconds = started.elapsed().as_secs_f64();
                 tracing::info!(target: "netrender::slave", job = %task.key.job, seconds, "scene loaded");
+                current.table = loaded.view_table.as_ref().map(PathBuf::from);
                 current.view = Arc::new(handin::view(loaded.view_table));
                 show(&shared, "");
                 Ok(())

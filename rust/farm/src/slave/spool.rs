@@ -6,6 +6,7 @@ use crate::blobs::digest_of;
 use netrender_core::{
     ids::{Frame, JobId, LeaseId},
     job::JobSpec,
+    share::Share,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -45,6 +46,8 @@ struct Note {
     lease: LeaseId,
     job: JobId,
     frame: Frame,
+    #[serde(default)]
+    share: Option<Share>,
     spec: JobSpec,
     seconds: f64,
     log: String,
@@ -99,6 +102,7 @@ impl Spool {
             lease: task.lease,
             job: task.key.job,
             frame: task.frame,
+            share: task.share,
             spec: (*task.spec).clone(),
             seconds,
             log: log.to_owned(),
@@ -124,8 +128,8 @@ impl Spool {
         let age = path.metadata().and_then(|meta| meta.modified()).ok()?.elapsed().unwrap_or_default();
         let note: Note = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
         let key = JobKey { farm: note.farm.into(), job: note.job };
-        let (lease, frame, spec) = (note.lease, note.frame, Arc::new(note.spec));
-        let task = Task { lease, key, frame, spec, scripts: false };
+        let (lease, frame, share, spec) = (note.lease, note.frame, note.share, Arc::new(note.spec));
+        let task = Task { lease, key, frame, share, spec, scripts: false };
         let film = self.film(&task);
         let view = self.view(&task.key);
         let view = view.is_file().then(|| view.to_str().map(str::to_owned)).flatten();
@@ -152,6 +156,7 @@ mod tests {
             lease: LeaseId(3),
             key: JobKey { farm: farm.into(), job: JobId(1) },
             frame: Frame(frame),
+            share: None,
             spec: Arc::new(serde_json::from_value(spec).unwrap()),
             scripts: false,
         }

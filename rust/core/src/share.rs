@@ -1,0 +1,154 @@
+//! Parts of one frame: which samples a slave renders, and how far a frame is that several slaves render together.
+
+use crate::{
+    ids::{LeaseId, SlaveId},
+    task::TaskResult,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Some of a frame's samples, one after the other: `offset`, `offset + 1`, ... Never none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Share {
+    /// The first, counted from 0.
+    pub offset: u32,
+    /// How many.
+    pub samples: u32,
+}
+
+impl Share {
+    /// The sample after the last.
+    pub fn end(self) -> u32 {
+        self.offset.saturating_add(self.samples)
+    }
+
+    fn holds(self, other: Self) -> bool {
+        self.offset <= other.offset && other.end() <= self.end()
+    }
+}
+
+/// How a frame's samples can be rendered apart, as the client's Blender says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleSplit {
+    /// Of the whole frame.
+    pub samples: u32,
+    /// Of view layers with a number of their own.
+    #[serde(default)]
+    pub layers: BTreeMap<String, u32>,
+    /// Whether this Blender knows that it renders a part (`use_sample_subset`).
+    pub is_subset: bool,
+}
+
+/// A part that was handed in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its samples.
+    pub share: Share,
+    /// The film of them.
+    pub result: TaskResult,
+    /// The scene's view transform as a table, for previews.
+    pub view: Option<crate::digest::Digest>,
+}
+
+/// A frame that slaves render together. Every sample is free, leased or in a part, and in one of them only. Written down
+/// are only the parts: leases are kept with all others, and the rest is free.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sharing {
+    /// In nobody's hands; in order, none touching the next.
+    #[serde(skip)]
+    pub free: Vec<Share>,
+    /// On slaves.
+    #[serde(skip)]
+    pub leased: BTreeMap<LeaseId, Share>,
+    /// Handed in, in the order they came.
+    pub parts: Vec<Part>,
+}
+
+impl Sharing {
+    /// Of a frame with so many samples, of which nothing is begun.
+    pub fn new(samples: u32) -> Self {
+        Self { free: vec![Share { offset: 0, samples }], ..Self::default() }
+    }
+
+    /// The first free samples, at most so many.
+    pub fn next(&self, most: u32) -> Option<Share> {
+        self.free.first().map(|first| Share { offset: first.offset, samples: first.samples.min(most.max(1)) })
+    }
+
+    /// How many samples nobody has.
+    pub fn free_samples(&self) -> u32 {
+        self.free.iter().map(|share| share.samples).sum()
+    }
+
+    /// How many samples are handed in.
+    pub fn done_samples(&self) -> u32 {
+        self.parts.iter().map(|part| part.share.samples).sum()
+    }
+
+    /// Whether all samples are handed in.
+    pub fn is_complete(&self) -> bool {
+        self.free.is_empty() && self.leased.is_empty()
+    }
+
+    /// Whether all these samples are free.
+    pub fn is_free(&self, share: Share) -> bool {
+        share.samples > 0 && self.free.iter().any(|free| free.holds(share))
+    }
+
+    /// Takes samples out of the free ones; false, and nothing changes, if they are not all free.
+    pub(crate) fn take(&mut self, share: Share) -> bool {
+        let Some(at) = self.free.iter().position(|free| share.samples > 0 && free.holds(share)) else { return false };
+        let free = self.free[at];
+        let before = Share { offset: free.offset, samples: share.offset - free.offset };
+        let after = Share { offset: share.end(), samples: free.end() - share.end() };
+        self.free.splice(at..=at, [before, after].into_iter().filter(|rest| rest.samples > 0));
+        true
+    }
+
+    /// Gives samples back.
+    pub(crate) fn release(&mut self, share: Share) {
+        self.free.push(share);
+        self.free.sort_unstable();
+        let mut joined: Vec<Share> = Vec::with_capacity(self.free.len());
+        for share in self.free.drain(..) {
+            match joined.last_mut() {
+                Some(last) if last.end() == share.offset => last.samples += share.samples,
+                _ => joined.push(share),
+            }
+        }
+        self.free = joined;
+    }
+
+    /// Whether a part of these samples, rendered by this lease, is welcome: nobody else has them or handed them in.
+    pub fn welcomes(&self, lease: LeaseId, share: Share) -> bool {
+        self.leased.get(&lease) == Some(&share) || self.is_free(share)
+    }
+
+    /// Every sample in one place only, and all of them together the frame's.
+    pub(crate) fn check(&self, samples: u32) -> Result<(), String> {
+        let mut all = self.free.clone();
+        all.extend(self.leased.values());
+        all.extend(self.parts.iter().map(|part| part.share));
+        all.sort_unstable();
+        let mut at = 0;
+        for share in &all {
+            if share.offset != at || share.samples == 0 {
+                return Err(format!("samples from {at} on: {all:?}"));
+            }
+            at = share.end();
+        }
+        if at == samples { Ok(()) } else { Err(format!("{at} samples instead of {samples}")) }
+    }
+}
+
+/// Samples per second that slaves reached in a job, in thousandths: whole numbers, so that a replay is the same.
+pub type Speeds = BTreeMap<SlaveId, u32>;
+
+/// What a share of so many samples in so many seconds says of a speed.
+pub(crate) fn learn(speeds: &mut Speeds, slave: SlaveId, samples: u32, seconds: f64) {
+    let seen = f64::from(samples) / seconds.max(0.001) * 1000.0;
+    let seen = seen.clamp(1.0, f64::from(u32::MAX / 2)) as u32;
+    let speed = speeds.entry(slave).or_insert(seen);
+    // Halfway: the first share of a frame has its warm-up in it.
+    *speed = (*speed / 2).saturating_add(seen / 2).max(1);
+}

@@ -1,0 +1,258 @@
+//! Frames that slaves render together: their parts become one film as soon as the last of them is there, and a picture of
+//! what is there in the meantime. Parts are durable when they are handed in, so a crash here only means that the merge
+//! is begun anew.
+
+use super::{
+    error::MasterError,
+    http::{App, blocking},
+    space,
+};
+use crate::blobs::BlobStore;
+use netrender_core::{
+    digest::Digest,
+    farm::Farm,
+    ids::{Frame, JobId},
+    job::{Job, JobSpec, JobState},
+    scheduler::Command,
+    share::{Part, Share},
+    task::{TaskError, TaskResult, TaskState},
+};
+use netrender_film::{
+    ViewTable,
+    merge::{self, Coverage, MergeError, Merger, Output},
+    preview_jpeg,
+};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How often a picture of an unfinished frame is made anew.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// Changes that come together are looked at together.
+const GATHER: Duration = Duration::from_millis(100);
+/// Of JPEG previews.
+const PREVIEW_QUALITY: u8 = 90;
+/// Parts in one merge; more become sums first.
+const AT_ONCE: usize = 200;
+/// A full disk is tried again after this time.
+const LATER: Duration = Duration::from_secs(5);
+
+/// Pictures of unfinished frames, for everybody who looks.
+#[derive(Debug, Default)]
+pub struct Pictures(Mutex<BTreeMap<(JobId, Frame), Arc<Vec<u8>>>>);
+
+impl Pictures {
+    /// The latest of a frame.
+    pub fn get(&self, job: JobId, frame: Frame) -> Option<Arc<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(job, frame)).cloned()
+    }
+
+    fn put(&self, of: (JobId, Frame), jpeg: Vec<u8>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(of, Arc::new(jpeg));
+    }
+
+    fn keep_only(&self, kept: impl Fn(&(JobId, Frame)) -> bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|of, _| kept(of));
+    }
+}
+
+/// A shared frame with parts.
+struct Work {
+    job: JobId,
+    frame: Frame,
+    spec: JobSpec,
+    parts: Vec<Part>,
+    complete: bool,
+}
+
+/// What a frame was when its picture was made.
+struct Seen {
+    parts: usize,
+    at: Instant,
+}
+
+/// Merges, for ever.
+pub async fn tend(app: App) {
+    let mut view = app.owner.view();
+    let mut seen: BTreeMap<(JobId, Frame), Seen> = BTreeMap::new();
+    loop {
+        view.borrow_and_update();
+        let Ok(all) = app.owner.look(shared).await else { return };
+        app.pictures.keep_only(|of| all.iter().any(|work| (work.job, work.frame) == *of));
+        seen.retain(|of, _| all.iter().any(|work| (work.job, work.frame) == *of));
+        let mut later = None;
+        for work in all {
+            let of = (work.job, work.frame);
+            if work.complete {
+                if finish(&app, work).await.is_err() {
+                    later = Some(LATER);
+                }
+                continue;
+            }
+            let new = seen.get(&of).is_none_or(|seen| seen.parts < work.parts.len() && seen.at.elapsed() >= LOOK_EVERY);
+            if new {
+                seen.insert(of, Seen { parts: work.parts.len(), at: Instant::now() });
+                look(&app, work).await;
+            } else if seen.get(&of).is_some_and(|seen| seen.parts < work.parts.len()) {
+                later = later.or(Some(LOOK_EVERY));
+            }
+        }
+        tokio::time::sleep(GATHER).await;
+        let changed = view.changed();
+        let ended = match later {
+            Some(later) => tokio::time::timeout(later, changed).await.is_ok_and(|changed| changed.is_err()),
+            None => changed.await.is_err(),
+        };
+        if ended {
+            return;
+        }
+    }
+}
+
+fn shared(farm: &Farm) -> Vec<Work> {
+    let open = |job: &&Job| matches!(job.state, JobState::Active | JobState::Paused) && job.spec.samples.is_some();
+    let mut all = Vec::new();
+    for job in farm.jobs.values().filter(open) {
+        for (frame, task) in &job.tasks {
+            if let TaskState::Sharing(sharing) = &task.state
+                && !sharing.parts.is_empty()
+            {
+                let (parts, complete) = (sharing.parts.clone(), sharing.is_complete());
+                all.push(Work { job: job.id, frame: *frame, spec: job.spec.clone(), parts, complete });
+            }
+        }
+    }
+    all
+}
+
+/// Shows what is there so far. A part that is of no use is found out here, too.
+async fn look(app: &App, work: Work) {
+    let blobs = app.blobs.clone();
+    let (job, frame) = (work.job, work.frame);
+    let made = blocking(move || {
+        let merged = merge(&blobs, &work, None)?;
+        Ok::<_, MergeError>(merged.beauty.and_then(|film| preview(&blobs, &work, &film)))
+    });
+    match made.await {
+        Ok(Ok(Some(jpeg))) => app.pictures.put((job, frame), jpeg),
+        Ok(Ok(None)) | Err(_) => {}
+        Ok(Err(error)) => _ = reject(app, job, frame, error).await,
+    }
+}
+
+/// Makes the frame's film, and hands it in. An error: try again later.
+async fn finish(app: &App, work: Work) -> Result<(), MasterError> {
+    let blobs = app.blobs.clone();
+    let (job, frame) = (work.job, work.frame);
+    let began = Instant::now();
+    let parts = work.parts.clone();
+    let made = blocking(move || {
+        let film =
+            tempfile::Builder::new().suffix(".exr").tempfile_in(blobs.incoming_dir()).map_err(MergeError::Write)?;
+        let merged = merge(&blobs, &work, Some(film.path()))?;
+        let jpeg = merged.beauty.and_then(|beauty| preview(&blobs, &work, &beauty));
+        let stored = (|| {
+            let preview = jpeg.map(|jpeg| blobs.put(&jpeg)).transpose()?;
+            Ok((blobs.put_file(film.path())?, preview))
+        })();
+        Ok::<_, MergeError>(stored)
+    });
+    let (film, preview) = match made.await? {
+        Ok(stored) => stored.map_err(|error: crate::blobs::BlobError| MasterError::from(error))?,
+        Err(error) => return reject(app, job, frame, error).await.map_or(Ok(()), Err),
+    };
+    let film_bytes = app.blobs.size(&film).unwrap_or(0);
+    let first = parts.iter().min_by_key(|part| part.share.offset);
+    let Some(first) = first else { return Ok(()) };
+    let result = Box::new(TaskResult {
+        slave: first.result.slave,
+        film,
+        film_bytes,
+        preview,
+        log: first.result.log,
+        seconds: parts.iter().map(|part| part.result.seconds).sum(),
+    });
+    app.owner.command(Command::HandIn { job, frame, result }).await?;
+    let seconds = began.elapsed().as_secs_f64();
+    tracing::info!(%job, %frame, parts = parts.len(), seconds, "merged");
+    let mut used = Vec::new();
+    for part in &parts {
+        used.extend([Some(part.result.film), part.result.log, part.view].into_iter().flatten());
+    }
+    space::discard(app, used).await;
+    Ok(())
+}
+
+/// A part that can't be merged goes, and its samples are rendered again. Some: nobody's fault but the disk's.
+async fn reject(app: &App, job: JobId, frame: Frame, error: MergeError) -> Option<MasterError> {
+    let share = match &error {
+        MergeError::Write(why) => {
+            tracing::error!(%job, %frame, "its parts can't be merged yet: {why}");
+            return Some(MasterError::Disk);
+        }
+        MergeError::Part { part, .. } => part.shares().first().copied(),
+        _ => None,
+    };
+    let first = move |farm: &Farm| match &farm.jobs.get(&job)?.tasks.get(&frame)?.state {
+        TaskState::Sharing(sharing) => sharing.parts.first().map(|part| part.share),
+        _ => None,
+    };
+    let share = match share {
+        Some(share) => Share { offset: share.offset, samples: share.samples },
+        // No part in particular: by the frame's attempts it comes to an end.
+        None => app.owner.look(first).await.ok().flatten()?,
+    };
+    tracing::error!(%job, %frame, "a part is of no use: {error}");
+    let error =
+        TaskError { kind: "bad_part".into(), message: format!("a part of frame {frame} is of no use: {error}") };
+    app.owner.command(Command::RejectPart { job, frame, share, error }).await.err()
+}
+
+/// `to`: where the film goes; None: only its picture is wanted.
+fn merge(blobs: &BlobStore, work: &Work, to: Option<&Path>) -> Result<merge::Merged, MergeError> {
+    let Some(split) = &work.spec.samples else { return Err(MergeError::Impossible("the job is not split".into())) };
+    let mut expect =
+        merge::Expect::new(netrender_film::Expect { width: work.spec.width, height: work.spec.height }, split.samples);
+    expect.layers.clone_from(&split.layers);
+    expect.is_subset = split.is_subset;
+    expect.frame = Some(work.frame.0);
+    let scratch = tempfile::tempdir_in(blobs.incoming_dir()).map_err(MergeError::Write)?;
+    let mut films: Vec<(std::path::PathBuf, Coverage)> = work
+        .parts
+        .iter()
+        .map(|part| {
+            let share = merge::Share { offset: part.share.offset, samples: part.share.samples };
+            (blobs.path(&part.result.film), Coverage::from(share))
+        })
+        .collect();
+    let output = Output { wants_beauty: true, ..Output::default() };
+    let add = |films: &[(std::path::PathBuf, Coverage)]| {
+        let mut merger = Merger::new(expect.clone())?;
+        for (path, coverage) in films {
+            merger.add(path, coverage.clone())?;
+        }
+        Ok::<_, MergeError>(merger)
+    };
+    while films.len() > AT_ONCE {
+        let some: Vec<_> = films.drain(..AT_ONCE).collect();
+        let sum = scratch.path().join(format!("{}.exr", films.len()));
+        let merged = add(&some)?.sum(&sum, &output)?;
+        films.push((sum, merged.coverage));
+    }
+    let merger = add(&films)?;
+    match to {
+        Some(to) => merger.finish(to, &output),
+        None => merger.sum(&scratch.path().join("picture.exr"), &output),
+    }
+}
+
+fn preview(blobs: &BlobStore, work: &Work, film: &netrender_film::Film) -> Option<Vec<u8>> {
+    let table = work.parts.iter().find_map(|part| part.view).map(|view: Digest| blobs.path(&view));
+    let view = table.and_then(|table| ViewTable::from_png(&table).ok()).unwrap_or_else(ViewTable::srgb);
+    preview_jpeg(film, &view, PREVIEW_QUALITY)
+        .inspect_err(|error| tracing::warn!(job = %work.job, frame = %work.frame, "no preview: {error}"))
+        .ok()
+}

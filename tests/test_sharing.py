@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several slaves render one frame together: what comes out is what one machine would have made, to float rounding."""
+
+import re
+
+import film
+from master_api import MasterApi
+from processes import wait_until
+from test_merge import TIME, apart
+
+SLAVES = ("anna", "ben", "carl")
+
+
+def assert_same(merged, local, bound=2e-6):
+    """Cycles adds samples up in single precision: beyond some hundreds it is the direct film that rounds."""
+    ours, theirs = film.read(merged), film.read(local)
+    assert ours.keys() == theirs.keys()
+    worst = {
+        name: float(apart(name, ours[name], values).max())
+        for name, values in theirs.items()
+        if not TIME.search(name)
+    }
+    assert {name: amount for name, amount in worst.items() if amount > bound} == {}
+    film.assert_not_blank(merged)
+    return max(worst.values())
+
+
+def submit(farm, master, blender, blend, *options):
+    address = ["--master", master.url, "--blender", blender.path]
+    return farm.cli("submit", blend, *address, "--json", *options).json()["job"]
+
+
+def shares(*slaves):
+    """How many shares each slave rendered."""
+    return [len(slave.lines("rendered job=")) for slave in slaves]
+
+
+def test_a_frame_that_slaves_share_is_the_frame(farm, any_blender, tmp_path, record_property):
+    blend = any_blender.build(tmp_path / "shot.blend", "frames=1-1", "samples=64", "size=96x54")
+    local = any_blender.render_local(blend, [1], tmp_path / "local")[1]
+    master = farm.master()
+    slaves = [farm.slave(master, any_blender, "--threads", "1", name=name) for name in SLAVES[:2]]
+    job = submit(farm, master, any_blender, blend, "--split", "samples")
+    api = MasterApi(master.url)
+    assert api.wait(job)["state"] == "finished"
+    assert all(count > 1 for count in shares(*slaves)), "one of them had nothing to do"
+    farm.cli("get", job, "--output", tmp_path / "frames", "--master", master.url)
+    merged = film.in_folder(tmp_path / "frames")[1]
+    record_property("largest relative difference", f"{assert_same(merged, local):.1e}")
+    assert api.get(f"thumb_{job}_1.jpg").body.startswith(b"\xff\xd8")
+
+
+def test_the_picture_refines_while_it_is_rendered_and_a_late_slave_helps(farm, blender_program, tmp_path):
+    blend = blender_program.build(tmp_path / "shot.blend", "frames=1-1", "samples=40000", "size=96x54")
+    master = farm.master()
+    api = MasterApi(master.url)
+    first = farm.slave(master, blender_program, "--threads", "1", name="anna")
+    job = submit(farm, master, blender_program, blend, "--split", "auto")
+    # Alone it takes the frame as a whole; with two there are fewer frames than slaves.
+    wait_until(lambda: api.job(job)["rendering"] == 1, 60, "it is begun")
+    assert api.job(job)["tasks"][0]["state"] == "leased"
+    farm.cli("cancel", job, "--master", master.url)
+
+    job = submit(farm, master, blender_program, blend, "--split", "samples")
+    wait_until(lambda: api.call("GET", f"thumb_{job}_1.jpg").status == 200, 60, "a first picture")
+    (task,) = api.job(job)["tasks"]
+    assert task["state"] == "sharing"
+    done, total = task["samples"]
+    assert 0 < done < total == 40000
+    late = farm.slave(master, blender_program, "--threads", "1", name="ben")
+    wait_until(lambda: late.lines("rendered job="), 60, "the late one helps")
+    picture = api.get(f"thumb_{job}_1.jpg").body
+    wait_until(lambda: api.get(f"thumb_{job}_1.jpg").body != picture, 60, "the picture refines")
+    assert first.alive()
+    farm.cli("cancel", job, "--master", master.url)
+
+
+def test_a_killed_slave_costs_its_share_and_a_killed_master_nothing(
+    farm, blender_module, free_port, tmp_path
+):
+    blend = blender_module.build(tmp_path / "shot.blend", "frames=1-1", "samples=6000", "size=96x54")
+    local = blender_module.render_local(blend, [1], tmp_path / "local")[1]
+    master = farm.master("--slave-timeout", "3", port=free_port)
+    api = MasterApi(master.url)
+    lost, other = (farm.slave(master, blender_module, "--threads", "1", name=name) for name in SLAVES[:2])
+    job = submit(farm, master, blender_module, blend, "--split", "samples")
+    wait_until(lambda: (api.job(job)["tasks"][0]["samples"] or [0])[0] > 500, 60, "some samples")
+    farm.kill(lost)
+    wait_until(lambda: len(other.lines("rendered job=")) >= 4, 60, "the other goes on")
+    done = api.job(job)["tasks"][0]["samples"][0]
+    farm.kill(master)
+    master = farm.master("--slave-timeout", "3", port=free_port)
+    task = api.job(job)["tasks"][0]
+    assert task["state"] == "done" or task["samples"][0] >= done
+    assert api.wait(job)["state"] == "finished"
+    farm.cli("get", job, "--output", tmp_path / "frames", "--master", master.url)
+    assert_same(film.in_folder(tmp_path / "frames")[1], local, bound=2e-4)
+
+
+def test_what_cant_be_shared_is_rendered_whole_and_says_why(farm, blender_module, tmp_path):
+    blend = blender_module.build(tmp_path / "shot.blend", "frames=1-1", "denoise")
+    master = farm.master()
+    slave = farm.slave(master, blender_module)
+    address = ["--master", master.url, "--blender", blender_module.path]
+    done = farm.cli("submit", blend, *address, "--split", "samples", "--wait")
+    assert re.search(r"rendered whole: .*denois", done.out + done.err, re.I | re.S), done.out + done.err
+    assert shares(slave) == [1]
