@@ -682,9 +682,10 @@ def mean_of(parts):
     }
 
 
-def test_shares_make_the_frame_and_leave_no_trace(blender, worker, tmp_path, record_property):
-    # Given two frames of 64 samples (of a view layer: 40), rendered whole and composited
-    worker.load(blender.build(tmp_path / "artist", "file-output", "parts"))
+@pytest.mark.parametrize("wishes", [(), ("layers",)], ids=["one layer", "two layers"])
+def test_shares_make_the_frame_and_leave_no_trace(blender, worker, tmp_path, record_property, wishes):
+    # Given two frames of 64 samples (of a second view layer: 40), rendered whole and composited
+    worker.load(blender.build(tmp_path / "artist", "file-output", "many", *wishes))
 
     def render(name, frame, share=None):
         film = tmp_path / f"{name}.exr"
@@ -709,10 +710,12 @@ def test_shares_make_the_frame_and_leave_no_trace(blender, worker, tmp_path, rec
     assert_same_pixels(second, again)
     # And the shares differ, and together are the frame in every view layer
     merged = mean_of([(first, {"ViewLayer": 25, "Back": 25}), (second, {"ViewLayer": 39, "Back": 15})])
-    assert len(merged) == 8
+    assert len(merged) == 4 * (1 + len(wishes))
     direct, early, late = map(pixels, (whole[3], first, second))
     apart = {
-        name: float((abs(values - direct[name]) / abs(direct[name]).clip(1e-3)).max())
+        name: float(
+            (abs(values - direct[name]) / abs(direct[name]).clip(1 if name.endswith("A") else 1e-3)).max()
+        )
         for name, values in merged.items()
     }
     record_property("merged beside direct", f"{max(apart.values()):.1e}")

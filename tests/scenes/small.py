@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Builds a small Cycles scene, 16x12 pixels: `-- OUT.blend TEXTURE.png [no-camera] [denoise] [long]
-[file-output] [parts] [dense]`.
+[file-output] [many] [layers] [dense]`.
 
-"parts" has 64 samples and a second view layer with 40 of its own, "dense" takes long until the first sample.
+"many" has 64 samples, "layers" a second view layer with 40, "dense" takes long until the first sample.
 
 A keyed cube with a texture by absolute path, motion blur, and an animated render setting: what a warm
 worker could get wrong. Output settings are the film's, so that a local `-f N` writes the same kind of file.
@@ -55,9 +55,10 @@ def main():
     scene.view_layers[0].use_pass_normal = True
     if "no-camera" in WISHES:
         bpy.data.objects.remove(bpy.data.objects["Camera"])
-    if "parts" in WISHES:
+    if "many" in WISHES:
         scene.cycles.samples = 64
-        scene.view_layers.new("Back").samples = 40
+    if "layers" in WISHES:
+        add_layers(scene, material.node_tree)
     if "dense" in WISHES:
         dense = cube.modifiers.new("Dense", "SUBSURF")
         dense.subdivision_type, dense.render_levels = "SIMPLE", 8
@@ -70,6 +71,22 @@ def main():
     settings.color_depth = "32"
     settings.exr_codec = "ZIP"
     bpy.ops.wm.save_as_mainfile(filepath=OUT, relative_remap=False)  # else the texture becomes relative
+
+
+def add_layers(scene, tree):
+    """Two view layers whose passes lie differently in memory, and a material that writes into one of them: what Cycles
+    mixes up when it keeps one layer's for the other."""
+    scene.render.film_transparent = True
+    front, back = scene.view_layers[0], scene.view_layers.new("Back")
+    back.samples = 40
+    back.use_pass_normal = back.use_pass_mist = back.cycles.pass_debug_sample_count = True
+    for name in ("emit", "position", "cryptomatte_object", "cryptomatte_material", "cryptomatte_asset"):
+        setattr(front, f"use_pass_{name}", True)
+    aov = front.aovs.add()
+    aov.name, aov.type = "Grain", "COLOR"
+    output = tree.nodes.new("ShaderNodeOutputAOV")
+    setattr(output, "aov_name" if hasattr(output, "aov_name") else "name", "Grain")
+    output.inputs["Color"].default_value = (3, 2, 1, 1)
 
 
 def add_file_output(scene):

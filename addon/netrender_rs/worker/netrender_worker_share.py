@@ -31,11 +31,12 @@ class Keeper:
     """What Cycles builds before its first sample is kept between shares of one frame, and for nothing else.
 
     Kept over frames, or into a frame that is rendered whole, it could make a picture other than that of a fresh
-    Blender. Turning the setting off frees it; leaving it on and rendering something else would not.
+    Blender. Turning the setting off frees it; leaving it on and rendering something else would not. With several
+    view layers Cycles takes one for the other: pixels of the second are wrong (3.4 and 5.0), so nothing is kept.
     """
 
     def __init__(self, scene):
-        self._render = scene.render
+        self._scene, self._render = scene, scene.render
         self._artists = scene.render.use_persistent_data
         self._kept = None
 
@@ -43,7 +44,7 @@ class Keeper:
         """Before a share of this frame."""
         if self._kept != frame:
             self._render.use_persistent_data = False
-        self._render.use_persistent_data = True
+        self._render.use_persistent_data = sum(layer.use for layer in self._scene.view_layers) == 1
         self._kept = frame
 
     def drop(self):
