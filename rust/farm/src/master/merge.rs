@@ -40,9 +40,12 @@ const AT_ONCE: usize = 200;
 /// A full disk is tried again after this time.
 const LATER: Duration = Duration::from_secs(5);
 
+/// A frame of a job.
+type Of = (JobId, Frame);
+
 /// Pictures of unfinished frames, for everybody who looks.
 #[derive(Debug, Default)]
-pub struct Pictures(Mutex<BTreeMap<(JobId, Frame), Arc<Vec<u8>>>>);
+pub struct Pictures(Mutex<BTreeMap<Of, Arc<Vec<u8>>>>);
 
 impl Pictures {
     /// The latest of a frame.
@@ -50,11 +53,11 @@ impl Pictures {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(job, frame)).cloned()
     }
 
-    fn put(&self, of: (JobId, Frame), jpeg: Vec<u8>) {
+    fn put(&self, of: Of, jpeg: Vec<u8>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(of, Arc::new(jpeg));
     }
 
-    fn keep_only(&self, kept: impl Fn(&(JobId, Frame)) -> bool) {
+    fn keep_only(&self, kept: impl Fn(&Of) -> bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|of, _| kept(of));
     }
 }
@@ -77,7 +80,7 @@ struct Seen {
 /// Merges, for ever.
 pub async fn tend(app: App) {
     let mut view = app.owner.view();
-    let mut seen: BTreeMap<(JobId, Frame), Seen> = BTreeMap::new();
+    let mut seen: BTreeMap<Of, Seen> = BTreeMap::new();
     loop {
         view.borrow_and_update();
         let Ok(all) = app.owner.look(shared).await else { return };
