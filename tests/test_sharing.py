@@ -40,9 +40,12 @@ def test_a_frame_that_slaves_share_is_the_frame(farm, any_blender, tmp_path, rec
     local = any_blender.render_local(blend, [1], tmp_path / "local")[1]
     master = farm.master()
     slaves = [farm.slave(master, any_blender, "--threads", "1", name=name) for name in SLAVES[:2]]
-    job = submit(farm, master, any_blender, blend, "--split", "samples")
+    address = ["--master", master.url, "--blender", any_blender.path]
+    done = farm.cli("submit", blend, *address, "--json", "--split", "samples", "--wait")
+    assert re.search(r"frame 1: \d+ of 64 samples \(\d+ %\), \d+ kS/s", done.err), done.err
+    assert "identical to what one machine renders" in done.err
+    job = done.json()["job"]
     api = MasterApi(master.url)
-    assert api.wait(job)["state"] == "finished"
     assert all(count > 1 for count in shares(*slaves)), "one of them had nothing to do"
     farm.cli("get", job, "--output", tmp_path / "frames", "--master", master.url)
     merged = film.in_folder(tmp_path / "frames")[1]
@@ -69,6 +72,8 @@ def test_the_picture_refines_while_it_is_rendered_and_a_late_slave_helps(farm, b
     assert 0 < done < total == 40000
     late = farm.slave(master, blender_program, "--threads", "1", name="ben")
     wait_until(lambda: late.lines("rendered job="), 60, "the late one helps")
+    wait_until(lambda: len(api.job(job)["speeds"]) == 2, 60, "both speeds are known")
+    assert all(speed["kilosamples_per_s"] > 0 for speed in api.job(job)["speeds"])
     picture = api.get(f"thumb_{job}_1.jpg").body
     wait_until(lambda: api.get(f"thumb_{job}_1.jpg").body != picture, 60, "the picture refines")
     assert first.alive()

@@ -292,6 +292,9 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
     }
 }
 
+/// Cycles' own limit.
+const MAX_SAMPLES: u32 = 1 << 24;
+
 fn submit(farm: &Farm, spec: Box<JobSpec>) -> Result<Decision, Refusal> {
     let bad = |what: &str| Err(Refusal::BadSpec(what.to_owned()));
     check_priority(spec.priority)?;
@@ -313,6 +316,12 @@ fn submit(farm: &Farm, spec: Box<JobSpec>) -> Result<Decision, Refusal> {
     }
     if spec.engine.is_empty() || spec.engine == "NET_RENDER" {
         return bad("name the engine the slaves shall render with; NET_RENDER only hands work out");
+    }
+    if let Some(split) = &spec.samples {
+        let right = |samples: &u32| (1..=MAX_SAMPLES).contains(samples);
+        if !right(&split.samples) || split.layers.len() > 1000 || !split.layers.values().all(right) {
+            return bad("a frame and each view layer have 1 to 16777216 samples");
+        }
     }
     if too_long(&spec.key) {
         return bad("a submission's key has at most 200 characters");

@@ -266,8 +266,22 @@ pub struct JobDetail {
     /// Slaves that must not touch it.
     #[serde(default)]
     pub blacklist: Vec<SlaveId>,
+    /// How fast slaves were last with shares of its frames.
+    #[serde(default)]
+    pub speeds: Vec<SpeedView>,
     /// In order of frames.
     pub tasks: Vec<TaskView>,
+}
+
+/// How fast a slave samples.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpeedView {
+    /// Who.
+    pub slave: SlaveId,
+    /// Samples of the whole picture in a second.
+    pub samples_per_s: f64,
+    /// Samples of pixels in a second, in thousands.
+    pub kilosamples_per_s: f64,
 }
 
 /// A frame of a job.

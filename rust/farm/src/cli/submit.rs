@@ -15,7 +15,7 @@ use netrender_core::{
     frames::FrameList,
     ids::{Frame, JobId},
     job::{JobState, Split},
-    wire::JobDetail,
+    wire::{JobDetail, SpeedView},
 };
 use std::{
     collections::BTreeSet,
@@ -213,8 +213,18 @@ fn shared_frames(detail: &JobDetail) -> String {
     let shared = detail.tasks.iter().filter_map(|task| {
         let [done, all] = task.samples?;
         let percent = 100 * u64::from(done) / u64::from(all.max(1));
-        let slaves = task.slaves.len();
-        Some(format!("; frame {}: {done} of {all} samples ({percent} %), {slaves} slaves at it", task.frame))
+        let at_it = |speed: &&SpeedView| task.slaves.contains(&speed.slave);
+        let speeds: Vec<&SpeedView> = detail.speeds.iter().filter(at_it).collect();
+        let (samples, thousands) =
+            speeds.iter().fold((0.0, 0.0), |sum, speed| (sum.0 + speed.samples_per_s, sum.1 + speed.kilosamples_per_s));
+        let left =
+            if samples > 0.0 { format!(", {:.0} s left", f64::from(all - done) / samples) } else { String::new() };
+        let each = speeds.iter().map(|speed| format!("slave {} {:.0}", speed.slave, speed.kilosamples_per_s));
+        let each = each.collect::<Vec<_>>().join(", ");
+        Some(format!(
+            "; frame {}: {done} of {all} samples ({percent} %), {thousands:.0} kS/s ({each}){left}",
+            task.frame
+        ))
     });
     shared.collect()
 }

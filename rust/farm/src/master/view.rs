@@ -7,7 +7,7 @@ use netrender_core::{
     job::{Job, JobState},
     slave::{Slave, SlaveState},
     task::{Task, TaskState},
-    wire::{FarmView, JobDetail, JobView, Progress, SlaveView, TaskView},
+    wire::{FarmView, JobDetail, JobView, Progress, SlaveView, SpeedView, TaskView},
 };
 use std::collections::BTreeMap;
 
@@ -44,7 +44,12 @@ pub fn job(farm: &Farm, job: &Job) -> JobView {
 pub fn detail(farm: &Farm, one: &Job) -> JobDetail {
     let tasks = one.tasks.iter().map(|(frame, task)| view_task(farm, one, *frame, task)).collect();
     let blacklist = one.blacklist.iter().copied().collect();
-    JobDetail { job: job(farm, one), spec: one.spec.clone(), blacklist, tasks }
+    let pixels = f64::from(one.spec.width) * f64::from(one.spec.height);
+    let speeds = one.speeds.iter().map(|(slave, milli)| {
+        let samples_per_s = f64::from(*milli) / 1000.0;
+        SpeedView { slave: *slave, samples_per_s, kilosamples_per_s: samples_per_s * pixels / 1000.0 }
+    });
+    JobDetail { job: job(farm, one), spec: one.spec.clone(), blacklist, speeds: speeds.collect(), tasks }
 }
 
 fn view_task(farm: &Farm, job: &Job, frame: Frame, task: &Task) -> TaskView {
