@@ -3,6 +3,7 @@
 
 mod check;
 mod error;
+mod files;
 mod http;
 mod intake;
 mod merge;
