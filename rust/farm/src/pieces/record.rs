@@ -263,12 +263,17 @@ mod tests {
         }
 
         #[test]
-        fn a_flipped_bit_is_noticed(at in 0usize..1000, bit in 0u8..8) {
-            let mut bytes = written(&[record(&(0..1000u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>())]);
+        fn a_flipped_bit_is_noticed_unless_it_changes_nothing(at in any::<usize>(), bit in 0u8..8, plain in any::<bool>()) {
+            let content = (0..1000u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
+            let piece = Piece { digest: digest_of(&content), bytes: content.len() as u32 };
+            let record = if plain { Record::plain } else { Record::compressed };
+            let mut bytes = written(&[record(piece, Bytes::from(content.clone()))]);
             let at = at % bytes.len();
             bytes[at] ^= 1 << bit;
-            let whole = read(&bytes, 100).is_ok_and(|all| all.iter().all(|record| record.open().is_ok()));
-            prop_assert!(!whole);
+            let opened: Vec<_> = read(&bytes, 100).unwrap_or_default();
+            let opened: Vec<_> = opened.iter().filter_map(|record| record.open().ok()).collect();
+            // Some bits of a compressed stream mean nothing.
+            prop_assert!(opened.iter().all(|found| !plain && **found == *content));
         }
     }
 
