@@ -127,7 +127,9 @@ class RealScenes:
         with self._lock:
             if frame not in self._local:
                 self._local |= self.program.render_local(self.scene, [frame], self.folder / "local")
-        ours = self.folder / "ours.exr"
+        # Several frames are looked at together.
+        ours = self.folder / f"{wish.name}-{frame}.exr"
         ours.write_bytes(data)
         apart = film.difference(ours, self._local[frame])
+        ours.unlink()
         return "" if apart == 0.0 else f"it differs from a local render by {apart}"
