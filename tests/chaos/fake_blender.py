@@ -195,10 +195,11 @@ class Worker:
         there = threading.Condition()
 
         def read():
-            for line in lines:
-                with there:
-                    requests.append(json.loads(line))
-                    there.notify()
+            with contextlib.suppress(OSError):
+                for line in lines:
+                    with there:
+                        requests.append(json.loads(line))
+                        there.notify()
             os._exit(1)  # nobody is left to render for
 
         threading.Thread(target=read, daemon=True).start()
