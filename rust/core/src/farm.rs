@@ -90,14 +90,20 @@ impl Farm {
                 let slave = part.result.slave;
                 owner.failing.remove(&slave);
                 learn(&mut owner.speeds, slave, part.share.samples, part.result.seconds);
+                let mut leased = false;
                 let shared = owner.change_sharing(*frame, |sharing| {
-                    if sharing.leased.remove(lease).is_some() || sharing.take(part.share) {
+                    // Only of the very samples it was given: of others it goes on.
+                    leased = sharing.leased.get(lease) == Some(&part.share);
+                    if leased {
+                        sharing.leased.remove(lease);
+                    }
+                    if leased || sharing.take(part.share) {
                         sharing.parts.push((**part).clone());
                     }
                 });
-                if shared {
+                if leased {
                     self.leases.remove(lease);
-                } else if owner.waiting.contains(frame) {
+                } else if !shared && owner.waiting.contains(frame) {
                     // A late part of a frame that nobody had begun again.
                     let mut sharing = Sharing::new(owner.spec.samples.as_ref().map_or(0, |split| split.samples));
                     if sharing.take(part.share) {

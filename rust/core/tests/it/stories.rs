@@ -7,7 +7,7 @@ use netrender_core::{
     ids::{Frame, JobId, LeaseId, SlaveId},
     job::{JobSpec, JobState, Split},
     scheduler::{Command, Reply},
-    share::{Part, SampleSplit, Sharing},
+    share::{Part, SampleSplit, Share, Sharing},
     task::{TaskError, TaskResult, TaskState},
     wire::HeldLease,
 };
@@ -421,4 +421,20 @@ fn a_part_of_no_use_is_rendered_again_and_the_rest_stays() {
     assert_eq!(left.parts.len(), 1);
     assert!(left.is_free(bad));
     assert_eq!(env.farm.jobs[&job].tasks[&Frame(1)].strikes, 1);
+}
+
+#[test]
+fn a_part_of_other_samples_than_its_lease_s_takes_none_away() {
+    let mut env = Env::new();
+    let job = env.submit(shared("1", 64));
+    let (a, b) = (env.register("a"), env.register("b"));
+    let held = env.lease(a).unwrap();
+    let other = Share { offset: 40, samples: 4 };
+    let part = Box::new(Part { share: other, result: result(a), view: None });
+    let command = Command::HandInPart { job, frame: Frame(1), lease: held.lease, part };
+    assert_eq!(env.step(command), Ok(Reply::HandedIn(true)), "nobody else had them");
+    assert_eq!(sharing(&env, job).leased[&held.lease], held.share.unwrap(), "what it was given it still has");
+    assert!(env.hand_in_held(a, &held).unwrap());
+    render_together(&mut env, job, &[(b, 8.0)]);
+    assert_eq!(env.farm.jobs[&job].state, JobState::Finished);
 }
