@@ -105,7 +105,7 @@ impl Farm {
                     self.leases.remove(lease);
                 } else if !shared && owner.waiting.contains(frame) {
                     // A late part of a frame that nobody had begun again.
-                    let mut sharing = Sharing::new(owner.spec.samples.as_ref().map_or(0, |split| split.samples));
+                    let mut sharing = Sharing::new(owner.spec.frame_samples());
                     if sharing.take(part.share) {
                         sharing.parts.push((**part).clone());
                         owner.set_task(*frame, TaskState::Sharing(Box::new(sharing)));

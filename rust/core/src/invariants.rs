@@ -28,7 +28,7 @@ impl Farm {
                     }
                 }
                 if let TaskState::Sharing(sharing) = &task.state {
-                    let samples = job.spec.samples.as_ref().map_or(0, |split| split.samples);
+                    let samples = job.spec.frame_samples();
                     if let Err(why) = sharing.check(samples) {
                         return fail(format!("frame {frame}: {why}"));
                     }

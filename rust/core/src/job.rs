@@ -108,6 +108,11 @@ impl JobSpec {
         1
     }
 
+    /// Samples of a frame that can be shared out; 0 when it can't.
+    pub fn frame_samples(&self) -> u32 {
+        self.samples.as_ref().map_or(0, |split| split.samples)
+    }
+
     /// Whether a Blender of this version draws the pixels the artist's own would.
     pub fn fits_blender(&self, version: Version) -> bool {
         self.blender == [version.0[0], version.0[1]]
@@ -262,7 +267,7 @@ impl Job {
             }
         };
         if self.waiting.contains(&frame) {
-            let mut sharing = Sharing::new(self.spec.samples.as_ref().map_or(0, |split| split.samples));
+            let mut sharing = Sharing::new(self.spec.frame_samples());
             lease_it(&mut sharing);
             self.set_task(frame, TaskState::Sharing(Box::new(sharing)));
         } else {

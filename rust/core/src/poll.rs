@@ -98,7 +98,7 @@ fn is_free(farm: &Farm, slave: SlaveId, job: JobId, frame: Frame, share: Option<
     let open = |job: &&Job| matches!(job.state, JobState::Active | JobState::Paused) && !job.blacklist.contains(&slave);
     let Some(job) = farm.jobs.get(&job).filter(open) else { return false };
     let Some(task) = job.tasks.get(&frame) else { return false };
-    let whole = || Sharing::new(job.spec.samples.as_ref().map_or(0, |split| split.samples));
+    let whole = || Sharing::new(job.spec.frame_samples());
     let free = match (&task.state, share) {
         (TaskState::Waiting, None) => true,
         (TaskState::Waiting, Some(share)) => whole().is_free(share),

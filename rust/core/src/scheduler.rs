@@ -239,7 +239,7 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
         Command::HandInPart { job: id, frame, lease, part } => {
             let job = job(farm, id)?;
             let task = job.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
-            let samples = job.spec.samples.as_ref().map_or(0, |split| split.samples);
+            let samples = job.spec.frame_samples();
             let fresh = job.state != JobState::Canceled
                 && match &task.state {
                     TaskState::Sharing(sharing) => sharing.welcomes(lease, part.share),

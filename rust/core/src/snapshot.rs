@@ -128,7 +128,7 @@ impl Restore {
             TaskState::Leased { .. } => TaskState::Waiting,
             // Only the parts count; what is leased comes with the leases, and the rest is free.
             TaskState::Sharing(saved) => {
-                let mut sharing = Sharing::new(job.spec.samples.as_ref().map_or(0, |split| split.samples));
+                let mut sharing = Sharing::new(job.spec.frame_samples());
                 sharing.parts = saved.parts.into_iter().filter(|part| sharing.take(part.share)).collect();
                 if sharing.parts.is_empty() { TaskState::Waiting } else { TaskState::Sharing(Box::new(sharing)) }
             }

@@ -184,7 +184,7 @@ impl Stage {
         let path = shared.folder.spool.film(task);
         let output = path.to_string_lossy();
         let gap_ms = self.last_end.map(|end| end.elapsed().as_secs_f64() * 1000.0);
-        let total = task.spec.samples.as_ref().map_or(0, |split| split.samples);
+        let total = task.spec.frame_samples();
         let share = task.share.map(|share| protocol::Share { offset: share.offset, samples: share.samples, total });
         let ask = Ask::Render { frame: task.frame.0, output: &output, share };
         let asked = current.worker.ask::<Rendered>(ask, |text| show(&shared, text)).await;
