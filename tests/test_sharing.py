@@ -103,10 +103,10 @@ def test_a_killed_slave_costs_its_share_and_a_killed_master_nothing(
 
 
 def test_what_cant_be_shared_is_rendered_whole_and_says_why(farm, blender_module, tmp_path):
-    blend = blender_module.build(tmp_path / "shot.blend", "frames=1-1", "denoise")
+    blend = blender_module.build(tmp_path / "shot.blend", "frames=1-1", "adaptive")
     master = farm.master()
     slave = farm.slave(master, blender_module)
     address = ["--master", master.url, "--blender", blender_module.path]
     done = farm.cli("submit", blend, *address, "--split", "samples", "--wait")
-    assert re.search(r"rendered whole: .*denois", done.out + done.err, re.I | re.S), done.out + done.err
+    assert re.search(r"rendered whole: .*adaptive", done.out + done.err, re.I | re.S), done.out + done.err
     assert shares(slave) == [1]

@@ -6,15 +6,18 @@ import json
 import blenders
 import pytest
 
-TRACE = blenders.HERE.parent / "addon" / "netrender_rs" / "trace"
+PLACES = [str(blenders.HERE.parent / "addon" / "netrender_rs" / name) for name in ("trace", "worker")]
 
 # {case: what is told of the scene after its lines}; null where this Blender lacks what they set.
 TELL = """
 import json, sys
 import bpy
 
-sys.path.insert(0, sys.argv[-2])
+sys.path[:0] = json.loads(sys.argv[-2])
+import netrender_worker_denoise
 from netrender_trace_split import split
+
+find_library = netrender_worker_denoise.find_library
 
 
 class Without:
@@ -42,6 +45,7 @@ def material(name, kind):
 told = {}
 for case, lines in json.loads(sys.argv[-1]).items():
     bpy.ops.wm.read_factory_settings()
+    netrender_worker_denoise.find_library = find_library
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
     render, cycles, layer = scene.render, scene.cycles, scene.view_layers[0]
@@ -74,6 +78,11 @@ if hasattr(scene, "compositing_node_group"):
 else:
     scene.use_nodes = True
 """
+OTHER_SCENE = """
+tree = scene.compositing_node_group if hasattr(scene, "compositing_node_group") else scene.node_tree
+tree.nodes.new("CompositorNodeRLayers").scene = bpy.data.scenes.new("Other")
+"""
+REGION = "render.use_border = True; render.border_min_x = 0.2; render.border_max_x = 0.8\n"
 BACK = "back = scene.view_layers.new('Back'); back.samples = 40\n"
 FOG = "material('Fog', 'ShaderNodeVolumeScatter')\n"
 # Older Blenders lack it, but let it be set.
@@ -86,6 +95,10 @@ IDENTICAL = {
     "denoising of a layer that is not": "layer.cycles.use_denoising = True",
     "denoising of a layer not rendered": "cycles.use_denoising = True; layer.cycles.use_denoising = False",
     "denoising passes": "layer.cycles.denoising_store_passes = True",
+    "denoising": "cycles.denoising_quality; cycles.use_denoising = layer.cycles.use_denoising = True",
+    "compositor": COMPOSITOR,
+    "compositor with a cropped region": COMPOSITOR + REGION + "render.use_crop_to_border = True",
+    "region": REGION,
     "compositor off": COMPOSITOR + "render.use_compositing = False",
     "sequencer off": SEQUENCE + "render.use_sequencer = False",
     "sequencer empty": "scene.sequence_editor_create()",
@@ -107,8 +120,16 @@ NONE = {
     "other engine": ("render.engine = 'BLENDER_WORKBENCH'", "Only Cycles"),
     "no Cycles": ("scene = Without(scene, 'cycles')", "Only Cycles"),
     "one sample": ("cycles.samples = 1", "one sample"),
-    "denoising": ("cycles.use_denoising = layer.cycles.use_denoising = True", "'ViewLayer'"),
-    "compositor": (COMPOSITOR, "Compositor"),
+    "another denoiser": ("cycles.denoising_quality\n"
+                         "cycles.use_denoising = layer.cycles.use_denoising = True\n"
+                         "scene = Without(scene, '', cycles=Without(cycles, '', denoiser='OPTIX'))",
+                         "Open Image Denoise"),
+    "no library": ("import netrender_worker_denoise; netrender_worker_denoise.find_library = lambda: None\n"
+                   "cycles.use_denoising = layer.cycles.use_denoising = True\n"
+                   "scene = Without(scene, '', cycles=Without(cycles, '', denoiser='OPENIMAGEDENOISE'))",
+                   "Blender 4.0"),
+    "another scene": (COMPOSITOR + OTHER_SCENE, "'Other'"),
+    "compositor in a region": (COMPOSITOR + REGION, "Render Region"),
     "sequencer": (SEQUENCE, "sequencer"),
     "freestyle": ("render.use_freestyle = True", "Freestyle"),
     "adaptive": ("cycles.use_adaptive_sampling = True", "Adaptive sampling"),
@@ -146,7 +167,7 @@ def told(tmp_path_factory):
 
     def tell(blender):
         if blender not in cache:
-            said = blender.run(script, TRACE, json.dumps(cases))
+            said = blender.run(script, json.dumps(PLACES), json.dumps(cases))
             print(said)
             cache[blender] = json.loads(next(s for s in said.splitlines() if s.startswith("TOLD "))[5:])
         return cache[blender]
@@ -194,3 +215,14 @@ def test_how_many_samples_a_frame_has(any_blender, told):
     assert everything["layers IGNORE"]["layers"] == everything["layers BOUNDED beyond"]["layers"] == {}
     assert everything["layers BOUNDED beyond"]["grade"] == "identical"
     assert everything["none other engine"]["samples"] == 0
+
+
+def test_what_follows_when_all_samples_are_there(any_blender, told):
+    def follows(case):
+        found = there(told, any_blender, f"identical {case}")
+        return found and (found["finishes"], found["denoises"])
+
+    assert follows("plain") == follows("compositor off") == (False, False)
+    assert follows("denoising of a layer not rendered") in ((False, False), None)
+    assert follows("compositor") == (True, False)
+    assert follows("denoising") in ((True, True), None)

@@ -227,7 +227,7 @@ def assert_same_pixels(film, other):
 def test_hello_tells_who_it_is(worker):
     hello = worker.hello
     assert hello["token"] == "secret"
-    assert hello["protocol"] == 3
+    assert hello["protocol"] == 4
     assert len(hello["blender"]) == 3
     assert hello["blender"] >= [3, 4, 0]
     assert "CYCLES" in hello["engines"]

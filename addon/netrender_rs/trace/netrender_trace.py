@@ -4,7 +4,8 @@
 What lives here: a script for a background Blender, which opens a copy of the artist's scene (scripts off) in
 whatever folder it lies and tells what every path in it means on the artist's machine. Beside it lie
 netrender_trace_files.py (the search for paths and files), netrender_trace_scene.py (the rest of a scene) and
-netrender_trace_split.py (whether slaves can share a frame). What does not: copying, hashing and sending files,
+netrender_trace_split.py (whether slaves can share a frame, which asks the worker's netrender_worker_denoise.py
+whether it could be denoised). What does not: copying, hashing and sending files,
 re-pathing (the worker). Python's standard library and `bpy` only, Blender 3.4 to 5.x; imports nothing else of
 ours.
 
@@ -31,6 +32,8 @@ import traceback
 
 import bpy
 
+# One file is the worker's, too, and lies with it where these files were not put together for a run.
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "worker"))
 # Blender's `--python`, unlike Python itself, leaves the script's own folder out.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 

@@ -6,13 +6,15 @@ does not: rendering a share (the worker), merging (film `merge`).
 """
 
 import bpy
+import netrender_worker_denoise
 from netrender_trace_scene import compositor_nodes, strips
 
 # What the rules below read; a frame of which it changes has other rules than the one the scene stands at.
 READ = """cycles.samples cycles.sample_offset cycles.use_sample_subset cycles.sample_subset_length
 cycles.use_layer_samples cycles.time_limit cycles.use_adaptive_sampling cycles.use_denoising
 cycles.sampling_pattern cycles.use_guiding
-cycles.auto_scrambling_distance cycles.volume_biased render.use_compositing render.use_sequencer
+cycles.auto_scrambling_distance cycles.volume_biased cycles.denoiser cycles.denoising_prefilter
+cycles.denoising_input_passes cycles.denoising_quality render.use_compositing render.use_sequencer
 render.use_freestyle""".split()
 
 
@@ -21,10 +23,12 @@ def split(scene):
 
     {"samples": of a frame, "layers": {view layer that is rendered: its own number of samples}, "is_subset":
      Cycles can be told that it renders a part (`use_sample_subset`), "is_adaptive": adaptive sampling is on,
+     "finishes": denoising or the compositor follow when all samples are there, "denoises": denoising does,
      "grade": "identical" (to the frame rendered at once, but for rounding), "equivalent" (other noise, no more of it)
      or "none" (whole frames only), "why": sentences for the artist, empty when identical}
     """
-    told = {"samples": 0, "layers": {}, "is_subset": False, "is_adaptive": False, "grade": "none", "why": ""}
+    told = {"samples": 0, "layers": {}, "is_subset": False, "is_adaptive": False}
+    told.update(finishes=False, denoises=False, grade="none", why="")
     cycles = getattr(scene, "cycles", None)
     if scene.render.engine != "CYCLES" or cycles is None:
         return {**told, "why": "Only Cycles renders frames in parts."}
@@ -32,6 +36,8 @@ def split(scene):
     told["layers"] = layer_samples(scene)
     told["is_subset"] = hasattr(cycles, "use_sample_subset")
     told["is_adaptive"] = bool(setting(cycles, "use_adaptive_sampling"))
+    told["denoises"] = bool(denoised_layers(scene))
+    told["finishes"] = told["denoises"] or bool(compositor_nodes(scene))
     reasons = [*of_samples(scene), *of_film(scene), *of_light(scene)]
     if reasons:
         return {**told, "why": " ".join(reasons)}
@@ -96,11 +102,20 @@ def of_samples(scene):
 def of_film(scene):
     """Why what is made of all samples cannot be made of parts."""
     layers = rendered_layers(scene)
-    denoised = [n.name for n in layers if setting(setting(n, "cycles", None), "use_denoising", True)]
-    if setting(scene.cycles, "use_denoising") and denoised:
-        yield f"Denoising is on in {names(denoised)}, and parts cannot be denoised."
-    if compositor_nodes(scene):
-        yield "Compositor nodes are used, and parts cannot be composited."
+    if denoised := denoised_layers(scene):
+        if scene.cycles.denoiser != "OPENIMAGEDENOISE":
+            yield f"The denoiser of {names(denoised)} is not Open Image Denoise, and only that can denoise parts."
+        elif not netrender_worker_denoise.is_there():
+            yield (
+                f"Denoising is on in {names(denoised)}, and parts can only be denoised with Blender 4.0 or "
+                "later, which brings Open Image Denoise along as a library of its own."
+            )
+    nodes = compositor_nodes(scene)
+    others = {n.scene.name for n in nodes if n.type == "R_LAYERS" and n.scene not in (None, scene)}
+    if others:
+        yield f"The compositor uses another scene, '{min(others)}', which would have to be rendered with each part."
+    if (nodes or denoised) and scene.render.use_border and not scene.render.use_crop_to_border:
+        yield "A Render Region that is not cropped cannot be denoised or composited from parts."
     if scene.render.use_sequencer and len(strips(scene)):
         yield "The sequencer is used, and parts cannot go through it."
     if setting(scene.render, "use_freestyle"):
@@ -131,6 +146,13 @@ def of_light(scene):
                 )
     if not setting(scene.cycles, "volume_biased", True) and (volume := first_volume()):
         yield f"Volumes are rendered Unbiased, which cannot be cut: {volume}."
+
+
+def denoised_layers(scene):
+    if not setting(scene.cycles, "use_denoising"):
+        return []
+    layers = rendered_layers(scene)
+    return [n.name for n in layers if setting(setting(n, "cycles", None), "use_denoising", True)]
 
 
 def names(layers):

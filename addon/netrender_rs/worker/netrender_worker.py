@@ -2,18 +2,19 @@
 """One warm Blender under a slave: it loads a scene once and renders the frames it is asked for.
 
 What lives here: the protocol, opening a file, rendering a frame of it. Beside it lie netrender_worker_paths.py
-(re-pointing paths), netrender_worker_scene.py (a scene made ready) and netrender_worker_share.py (some samples of
-a frame). What does not: time limits, killing, retries, files' transport, looking at pictures; all that is the
-Rust side (farm `slave/worker/`), which carries these four files with `include_str!`. Python's standard library
+(re-pointing paths), netrender_worker_scene.py (a scene made ready), netrender_worker_share.py (some samples of
+a frame) and netrender_worker_finish.py (denoising and compositing when all samples are there). What does not:
+time limits, killing, retries, files' transport, looking at pictures; all that is the Rust side (farm
+`slave/worker/`), which carries all these files with `include_str!`. Python's standard library
 and `bpy` only, Blender 3.4 to 5.x, run as `blender -b -noaudio -Y --python-exit-code 1 --python
 netrender_worker.py` or `python netrender_worker.py` (the `bpy` module). The files' names are long so that they
 hide no module of a scene's own scripts.
 
-Protocol (3): JSON lines, UTF-8, over a loopback TCP socket that this process connects. In the environment:
+Protocol (4): JSON lines, UTF-8, over a loopback TCP socket that this process connects. In the environment:
 NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; both are removed once read).
 
-    -> {"hello": {"token", "protocol": 3, "pid", "blender": [3, 4, 1], "build_hash", "build_options": [names],
-                  "engines": [ids], "devices": [{"type", "name"}]}}
+    -> {"hello": {"token", "protocol": 4, "pid", "blender": [3, 4, 1], "build_hash", "build_options": [names],
+                  "engines": [ids], "denoises": bool, "devices": [{"type", "name"}]}}
     <- {"id": 1, "op": "load", "blend": path here, "source": its path on the artist's machine,
         "scene": name|null, "engine": id|null, "threads": 0|N, "scripts": bool,
         "files": {path on the artist's machine: path here},
@@ -24,16 +25,23 @@ NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; bot
         "share": {"offset": k, "samples": n, "total": t}|null}
     -> {"progress": {"frame": N, "text": "..."}}          unsolicited, at most five a second
     -> {"id": 2, "ok": {"frame", "seconds", "output"}}
-    <- {"id": 3, "op": "quit"}
-    -> {"id": 3, "ok": {}}                                then the process ends with code 0
+    <- {"id": 3, "op": "finish", "frame": N, "output": abs .exr, "words": {name: text},
+        "passes": [{"layer", "view": name|null, "pass", "channels": "RGBA", "file"}]}
+    -> {"id": 3, "ok": {"frame", "seconds", "output"}}
+    <- {"id": 4, "op": "quit"}
+    -> {"id": 4, "ok": {}}                                then the process ends with code 0
     -> {"id": n|null, "error": {"kind", "message"}}
 
 Kinds of error: bad_request, cannot_open, missing_file, missing_scene, missing_engine, no_camera, not_loaded,
-render_failed, internal. After any of them the process goes on; after a failed load nothing is loaded.
+no_denoiser, render_failed, internal. After any of them the process goes on; after a failed load nothing is loaded.
 
 A share is the samples from k on, n of them, of a Cycles frame that has t; its film has every pass of these, without
 denoising, compositor and sequencer. Shares of one frame are cheap in a row: what Cycles builds before the first
 sample is kept for the next. A whole frame (null, or no "share") is what it is without any share before it.
+
+To finish a frame is to give Blender what was merged in place of what the scene's engine would render: "passes" are
+files of 32-bit floats as this machine has them, all channels of a pixel together in the order of "channels", the
+bottom row first; "words" goes into the film's header. Blender denoises, composites and writes it as ever.
 
 All paths are absolute but `raw`, the string that a block of that library (of the .blend itself: "") holds. A
 path in "paths" may be a folder or hold <UDIM>. File names that are not UTF-8 have lone surrogates U+DC80..
@@ -66,6 +74,8 @@ from bpy.app.handlers import persistent
 # Blender's `--python`, unlike Python itself, leaves the script's own folder out.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import netrender_worker_denoise
+from netrender_worker_finish import Merged, check_given, replaying, want_merged
 from netrender_worker_paths import Paths, Refused, repath_files, repath_libraries
 from netrender_worker_scene import (
     check_camera,
@@ -80,7 +90,7 @@ from netrender_worker_scene import (
 )
 from netrender_worker_share import Keeper, only_samples, want_share
 
-PROTOCOL = 3
+PROTOCOL = 4
 PROGRESS_EVERY_S = 0.2
 
 
@@ -165,6 +175,7 @@ def describe_blender():
         "build_hash": bpy.app.build_hash.decode("ascii", "replace"),
         "build_options": [n for n in dir(options) if not n.startswith("_") and getattr(options, n) is True],
         "engines": engines(),
+        "denoises": netrender_worker_denoise.is_there(),
         "devices": devices(),
     }
 
@@ -300,8 +311,26 @@ class Worker:
         frame = want(request, "frame", int)
         output = want(request, "output", str)
         share = want_share(request)
+        self._check_loaded()
+        if share is None:
+            return self._make(frame, output, self._render_whole)
+        return self._make(frame, output, lambda part, frame: self._render_share(part, frame, share))
+
+    def finish(self, request):
+        frame = want(request, "frame", int)
+        output = want(request, "output", str)
+        passes = want_merged(request)
+        words = request.get("words") or {}
+        self._check_loaded()
+        merged = Merged(self.scene, passes, *size_of_film(self.scene), words)
+        return self._make(frame, output, lambda part, frame: self._replay(part, frame, merged))
+
+    def _check_loaded(self):
         if self.scene is None:
             raise Refused("not_loaded", "No scene is loaded. Send a load that succeeds first.")
+
+    def _make(self, frame, output, make):
+        """The film that `make(folder, frame)` leaves in the folder, moved to `output`."""
         # A fresh folder of its own: whatever is in it afterwards was made by this render.
         part = output + ".part"
         shutil.rmtree(part, ignore_errors=True)
@@ -309,7 +338,7 @@ class Worker:
         started = time.monotonic()
         EVENTS.begin_render(frame)
         try:
-            words = self._render_share(part, frame, share) if share else self._render_whole(part, frame)
+            words = make(part, frame)
             film = self._check_film(part, frame, words)
             os.replace(film, output)
         finally:
@@ -327,6 +356,13 @@ class Worker:
             words = self._render_into(part, frame)
         if words or EVENTS.cancelled:
             self.keeper.drop()
+        return words
+
+    def _replay(self, part, frame, merged):
+        self.keeper.drop()
+        with replaying(self.scene, merged):
+            words = self._render_into(part, frame)
+        check_given(self.scene, merged)
         return words
 
     def _render_into(self, part, frame):
@@ -402,7 +438,12 @@ def answer(worker, request):
     try:
         if isinstance(request, Exception):
             raise Refused("bad_request", f"Not a JSON line: {request}. Send one object per line.")
-        operations = {"load": worker.load, "render": worker.render, "quit": lambda _: {}}
+        operations = {
+            "load": worker.load,
+            "render": worker.render,
+            "finish": worker.finish,
+            "quit": lambda _: {},
+        }
         operation = operations.get(request.get("op")) if isinstance(request, dict) else None
         if operation is None or request_id(request) is None:
             raise Refused("bad_request", 'A request needs an integer "id" and an "op": load, render or quit.')

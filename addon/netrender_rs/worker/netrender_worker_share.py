@@ -58,7 +58,7 @@ class Keeper:
 @contextlib.contextmanager
 def only_samples(scene, offset, samples, total):
     """Within, the scene renders these samples and nothing of what has to wait for all: denoising, compositor and
-    sequencer."""
+    sequencer. What denoising will need is rendered along."""
     cycles = getattr(scene, "cycles", None)
     if scene.render.engine != "CYCLES" or cycles is None:
         raise Refused("bad_request", f"Scene '{scene.name}' has no samples to share. Ask for whole frames.")
@@ -69,6 +69,7 @@ def only_samples(scene, offset, samples, total):
         # A share has all of its samples, however long that takes.
         (cycles, "time_limit", 0.0),
         (cycles, "sample_offset", offset),
+        *guides(scene),
     ]
     if hasattr(cycles, "use_sample_subset"):
         # Cycles knows the whole frame, cuts the view layers' own numbers by the range, and heeds the offset only so.
@@ -87,6 +88,14 @@ def only_samples(scene, offset, samples, total):
     finally:
         for owner, name, value in reversed(before):
             setattr(owner, name, value)
+
+
+def guides(scene):
+    """What makes layers that will be denoised keep what guides the denoiser."""
+    if scene.cycles.use_denoising:
+        for layer in scene.view_layers:
+            if layer.cycles.use_denoising:
+                yield layer.cycles, "denoising_store_passes", True
 
 
 def layer_samples(scene, offset, samples, total):

@@ -9,7 +9,7 @@ use crate::{
     job::{Job, JobState, Split},
     share::{Share, Sharing},
     slave::{Slave, SlaveState},
-    task::TaskState,
+    task::{Task, TaskState},
 };
 use std::cmp::Reverse;
 
@@ -55,7 +55,7 @@ pub fn next_chunk(farm: &Farm, slave: &Slave, want: Want) -> Option<Chunk> {
         .collect();
     jobs.sort_by_key(|job| (Reverse(job.spec.priority), !job.is_new(), job.id));
     jobs.into_iter().find_map(|job| {
-        if let Some(chunk) = next_share(farm, job, slave, want) {
+        if let Some(chunk) = next_finish(farm, job, slave, want).or_else(|| next_share(farm, job, slave, want)) {
             return Some(chunk);
         }
         if splits(farm, job) {
@@ -93,6 +93,13 @@ fn splits(farm: &Farm, job: &Job) -> bool {
     }
 }
 
+/// A frame of which all samples are there: somebody waits for the picture, and its parts take room.
+fn next_finish(farm: &Farm, job: &Job, slave: &Slave, want: Want) -> Option<Chunk> {
+    let frame = job.finishing.iter().find(|frame| may_take(farm, job, **frame, slave))?;
+    let busy = want == Want::Nothing || want == Want::Ahead && idle_others(farm, job, slave) > 0;
+    (!busy).then(|| Chunk { job: job.id, frames: vec![*frame], share: None })
+}
+
 /// Samples of a frame that others work at, or of a new one.
 fn next_share(farm: &Farm, job: &Job, slave: &Slave, want: Want) -> Option<Chunk> {
     let split = job.spec.samples.as_ref()?;
@@ -101,7 +108,8 @@ fn next_share(farm: &Farm, job: &Job, slave: &Slave, want: Want) -> Option<Chunk
     }
     let may = |frame: &&Frame| may_take(farm, job, **frame, slave);
     let open = job.open_shares.iter().find(may);
-    let new = || job.waiting.iter().find(may).filter(|_| splits(farm, job));
+    let untouched = |frame: &&Frame| job.is_untouched(**frame) && may(frame);
+    let new = || job.waiting.iter().find(untouched).filter(|_| splits(farm, job));
     let frame = open.or_else(new)?;
     let whole = Sharing::new(split.samples);
     let sharing = match &job.tasks.get(frame)?.state {
@@ -159,6 +167,9 @@ pub fn why_waiting(farm: &Farm, job: &Job) -> String {
                 .collect();
             format!("no slave can do it ({})", reasons.join("; "))
         }
+        slaves if job.finishing.iter().any(|frame| !slaves.iter().any(|slave| may_take(farm, job, *frame, slave))) => {
+            "a frame is merged and no slave can denoise it: start one with Blender 4.0 or later".into()
+        }
         _ => "waits for its turn".into(),
     }
 }
@@ -166,9 +177,19 @@ pub fn why_waiting(farm: &Farm, job: &Job) -> String {
 /// A slave does not get a frame again that it failed, unless no other slave could have it.
 fn may_take(farm: &Farm, job: &Job, frame: Frame, slave: &Slave) -> bool {
     let Some(task) = job.tasks.get(&frame) else { return false };
-    let untried =
-        |other: &Slave| other.state == SlaveState::Ready && !task.failed_by(other.id) && unfit(job, other).is_none();
-    !task.failed_by(slave.id) || !farm.slaves.values().any(untried)
+    let untried = |other: &Slave| {
+        other.state == SlaveState::Ready
+            && !task.failed_by(other.id)
+            && unfit(job, other).is_none()
+            && can_finish(job, task, other)
+    };
+    can_finish(job, task, slave) && (!task.failed_by(slave.id) || !farm.slaves.values().any(untried))
+}
+
+/// Whether the slave can do what is left of a merged frame.
+fn can_finish(job: &Job, task: &Task, slave: &Slave) -> bool {
+    let denoises = job.spec.samples.as_ref().is_some_and(|split| split.denoises);
+    task.merged.is_none() || !denoises || slave.info.denoises
 }
 
 /// Slaves with nothing in their hands that this job's last frames are better kept for.

@@ -12,7 +12,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The format written by this build.
-pub const EVENT_VERSION: u32 = 2;
+pub const EVENT_VERSION: u32 = 3;
 
 /// An event and when it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -180,6 +180,22 @@ pub enum Event {
         failure: Box<Failure>,
         /// Whether the frame goes on.
         retry: bool,
+    },
+    /// All samples of a frame are in one film; what is left is to finish it.
+    FrameMerged {
+        /// Of which job.
+        job: JobId,
+        /// Which frame.
+        frame: Frame,
+        /// All samples.
+        merged: Box<Part>,
+    },
+    /// The film of all samples of a frame was found damaged on the master's disk: they are rendered again.
+    MergedSpoiled {
+        /// Of which job.
+        job: JobId,
+        /// Which frame.
+        frame: Frame,
     },
     /// A finished frame's picture was found damaged on the master's disk: it is rendered again.
     TaskSpoiled {

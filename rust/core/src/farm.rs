@@ -103,7 +103,7 @@ impl Farm {
                 });
                 if leased {
                     self.leases.remove(lease);
-                } else if !shared && owner.waiting.contains(frame) {
+                } else if !shared && owner.is_untouched(*frame) {
                     // A late part of a frame that nobody had begun again.
                     let mut sharing = Sharing::new(owner.spec.frame_samples());
                     if sharing.take(part.share) {
@@ -137,6 +137,23 @@ impl Farm {
                     self.unlease(*job, *frame);
                 }
                 self.fail(*job, *frame, failure, *retry);
+            }
+            Event::FrameMerged { job, frame, merged } => {
+                self.unlease(*job, *frame);
+                let Some(job) = self.jobs.get_mut(job) else { return };
+                let Some(task) = job.tasks.get_mut(frame) else { return };
+                task.merged = Some(merged.clone());
+                job.set_task(*frame, TaskState::Waiting);
+            }
+            Event::MergedSpoiled { job, frame } => {
+                let Some(task) = self.jobs.get_mut(job).and_then(|job| job.tasks.get_mut(frame)) else { return };
+                task.merged = None;
+                if matches!(task.state, TaskState::Leased { .. } | TaskState::Waiting) {
+                    self.unlease(*job, *frame);
+                    if let Some(job) = self.jobs.get_mut(job) {
+                        job.set_task(*frame, TaskState::Waiting);
+                    }
+                }
             }
             Event::TaskSpoiled { job, frame } => {
                 let Some(job) = self.jobs.get_mut(job) else { return };

@@ -3,6 +3,7 @@
 use crate::{
     farm::Farm,
     job::{Counts, JobState},
+    share::Share,
     slave::SlaveState,
     task::TaskState,
 };
@@ -20,6 +21,16 @@ impl Farm {
                 *counts.slot(&task.state) += 1;
                 if job.waiting.contains(frame) != (task.state == TaskState::Waiting) {
                     return fail(format!("frame {frame}: the queue and its state disagree"));
+                }
+                let finishing = task.merged.is_some() && task.state == TaskState::Waiting;
+                if job.finishing.contains(frame) != finishing {
+                    return fail(format!("frame {frame}: its finish and the job disagree"));
+                }
+                if let Some(merged) = &task.merged {
+                    let all = Share { offset: 0, samples: job.spec.frame_samples() };
+                    if merged.share != all || matches!(task.state, TaskState::Sharing(_)) {
+                        return fail(format!("frame {frame}: merged, and shared out all the same"));
+                    }
                 }
                 if let TaskState::Leased { lease } = task.state {
                     let held = self.leases.get(&lease).is_some_and(|l| l.job == *id && l.frames.contains(frame));

@@ -171,6 +171,8 @@ pub struct Job {
     pub failing: BTreeMap<SlaveId, u32>,
     /// Shared frames with samples that nobody has.
     pub open_shares: BTreeSet<Frame>,
+    /// Frames in the queue that are merged and only lack their finish.
+    pub finishing: BTreeSet<Frame>,
     /// How fast slaves are with shares of it.
     pub speeds: Speeds,
 }
@@ -213,6 +215,7 @@ impl Job {
             blacklist: BTreeSet::new(),
             failing: BTreeMap::new(),
             open_shares: BTreeSet::new(),
+            finishing: BTreeSet::new(),
             speeds: Speeds::new(),
         }
     }
@@ -259,6 +262,11 @@ impl Job {
         true
     }
 
+    /// Whether a frame waits of which there are no samples yet.
+    pub(crate) fn is_untouched(&self, frame: Frame) -> bool {
+        self.tasks.get(&frame).is_some_and(|task| task.state == TaskState::Waiting && task.merged.is_none())
+    }
+
     /// Puts free samples of a frame into a lease.
     pub(crate) fn lease_share(&mut self, frame: Frame, lease: LeaseId, share: Share) {
         let lease_it = |sharing: &mut Sharing| {
@@ -266,7 +274,7 @@ impl Job {
                 sharing.leased.insert(lease, share);
             }
         };
-        if self.waiting.contains(&frame) {
+        if self.is_untouched(frame) {
             let mut sharing = Sharing::new(self.spec.frame_samples());
             lease_it(&mut sharing);
             self.set_task(frame, TaskState::Sharing(Box::new(sharing)));
@@ -283,6 +291,10 @@ impl Job {
         match state {
             TaskState::Waiting => self.waiting.insert(frame),
             _ => self.waiting.remove(&frame),
+        };
+        match state {
+            TaskState::Waiting if task.merged.is_some() => self.finishing.insert(frame),
+            _ => self.finishing.remove(&frame),
         };
         match &state {
             TaskState::Sharing(sharing) if !sharing.free.is_empty() => self.open_shares.insert(frame),

@@ -64,9 +64,12 @@ pub(crate) fn decide(farm: &Farm, id: SlaveId, held: Vec<HeldLease>, want: Want)
             (Some(share), [frame, ..]) => Event::ShareGranted { lease, slave: id, job, frame: *frame, share },
             _ => Event::LeaseGranted { lease, slave: id, job, frames: frames.clone() },
         });
-        let spec = farm.jobs.get(&job).ok_or(Refusal::UnknownJob(job))?.spec.clone();
+        let of = farm.jobs.get(&job).ok_or(Refusal::UnknownJob(job))?;
+        let spec = of.spec.clone();
+        let film = |frame: &Frame| Some((*frame, of.tasks.get(frame)?.merged.as_ref()?.result.film));
+        let merged = frames.iter().filter_map(film).collect();
         // The farm's setting is not part of the durable state: whoever answers over the network adds it.
-        grant = Some(Box::new(LeaseGrant { lease, job, frames, share, spec, scripts: false }));
+        grant = Some(Box::new(LeaseGrant { lease, job, frames, share, merged, spec, scripts: false }));
     }
     Decision::new(events, Reply::Poll(PollReply { drop: drop.into_values().collect(), grant }))
 }
@@ -101,7 +104,7 @@ fn is_free(farm: &Farm, slave: SlaveId, job: JobId, frame: Frame, share: Option<
     let whole = || Sharing::new(job.spec.frame_samples());
     let free = match (&task.state, share) {
         (TaskState::Waiting, None) => true,
-        (TaskState::Waiting, Some(share)) => whole().is_free(share),
+        (TaskState::Waiting, Some(share)) => task.merged.is_none() && whole().is_free(share),
         (TaskState::Sharing(sharing), Some(share)) => sharing.is_free(share),
         _ => false,
     };

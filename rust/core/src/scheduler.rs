@@ -98,7 +98,16 @@ pub enum Command {
         /// Why.
         error: TaskError,
     },
-    /// A picture that was believed is damaged on the master's disk.
+    /// A film of all samples of a frame whose parts are all there.
+    Merge {
+        /// Of which job.
+        job: JobId,
+        /// Which frame.
+        frame: Frame,
+        /// All samples.
+        merged: Box<Part>,
+    },
+    /// A picture that was believed is damaged on the master's disk, or a film of all samples.
     Spoil {
         /// Of which job.
         job: JobId,
@@ -243,7 +252,7 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             let fresh = job.state != JobState::Canceled
                 && match &task.state {
                     TaskState::Sharing(sharing) => sharing.welcomes(lease, part.share),
-                    TaskState::Waiting => Sharing::new(samples).is_free(part.share),
+                    TaskState::Waiting if task.merged.is_none() => Sharing::new(samples).is_free(part.share),
                     _ => false,
                 };
             let events = if fresh { vec![Event::ShareDone { job: id, frame, lease, part }] } else { vec![] };
@@ -264,10 +273,24 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             }
             Decision::new(events, Reply::Ok)
         }
+        Command::Merge { job: id, frame, merged } => {
+            let task = job(farm, id)?.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
+            let all = Share { offset: 0, samples: job(farm, id)?.spec.frame_samples() };
+            let complete =
+                merged.share == all && matches!(&task.state, TaskState::Sharing(sharing) if sharing.is_complete());
+            let events = if complete { vec![Event::FrameMerged { job: id, frame, merged }] } else { vec![] };
+            Decision::new(events, Reply::HandedIn(complete))
+        }
         Command::Spoil { job: id, frame, film } => {
             let task = job(farm, id)?.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
-            let spoiled = matches!(&task.state, TaskState::Done(result) if result.film == film);
-            Decision::new(if spoiled { vec![Event::TaskSpoiled { job: id, frame }] } else { vec![] }, Reply::Ok)
+            let mut events = Vec::new();
+            if task.merged.as_ref().is_some_and(|merged| merged.result.film == film) {
+                events.push(Event::MergedSpoiled { job: id, frame });
+            }
+            if matches!(&task.state, TaskState::Done(result) if result.film == film) {
+                events.push(Event::TaskSpoiled { job: id, frame });
+            }
+            Decision::new(events, Reply::Ok)
         }
         Command::Fail { slave, lease, job: id, frame, error, log } => {
             let task = job(farm, id)?.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;

@@ -37,6 +37,12 @@ pub struct SampleSplit {
     pub layers: BTreeMap<String, u32>,
     /// Whether this Blender knows that it renders a part (`use_sample_subset`).
     pub is_subset: bool,
+    /// Whether anything comes after all samples are there: denoising, compositing.
+    #[serde(default)]
+    pub finishes: bool,
+    /// Whether that is denoising, which not every Blender can do.
+    #[serde(default)]
+    pub denoises: bool,
 }
 
 /// A part that was handed in.

@@ -43,6 +43,9 @@ pub struct SlaveInfo {
     pub build_options: BTreeSet<String>,
     /// Render engines by Blender id.
     pub engines: BTreeSet<String>,
+    /// Whether its Blender can denoise a frame that was rendered in parts.
+    #[serde(default)]
+    pub denoises: bool,
     /// What can compute.
     #[serde(default)]
     pub devices: Vec<Device>,

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Touched {
     /// Their heads.
     pub jobs: BTreeSet<JobId>,
-    /// Tasks that are done, in part or whole, or failed at least once.
+    /// Tasks that are done, in part or whole or but for their finish, or failed at least once.
     pub tasks: BTreeSet<(JobId, Frame)>,
     /// By number.
     pub slaves: BTreeSet<SlaveId>,
@@ -50,6 +50,8 @@ impl Touched {
             | Event::ShareDone { job, frame, .. }
             | Event::PartRejected { job, frame, .. }
             | Event::TaskFailed { job, frame, .. }
+            | Event::FrameMerged { job, frame, .. }
+            | Event::MergedSpoiled { job, frame }
             | Event::TaskSpoiled { job, frame } => {
                 self.jobs.insert(*job);
                 self.tasks.insert((*job, *frame));
@@ -123,7 +125,8 @@ impl Restore {
     pub fn task(&mut self, job: JobId, frame: Frame, task: Task) {
         let Some(job) = self.farm.jobs.get_mut(&job) else { return };
         let Some(slot) = job.tasks.get_mut(&frame) else { return };
-        (slot.failures, slot.strikes) = (task.failures, task.strikes);
+        (slot.failures, slot.strikes, slot.merged) = (task.failures, task.strikes, task.merged);
+        let slot_is_merged = slot.merged.is_some();
         let state = match task.state {
             TaskState::Leased { .. } => TaskState::Waiting,
             // Only the parts count; what is leased comes with the leases, and the rest is free.
@@ -134,7 +137,7 @@ impl Restore {
             }
             state => state,
         };
-        if state != TaskState::Waiting {
+        if state != TaskState::Waiting || slot_is_merged {
             job.set_task(frame, state);
         }
     }

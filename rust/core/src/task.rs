@@ -3,7 +3,7 @@
 use crate::{
     digest::Digest,
     ids::{LeaseId, SlaveId, Timestamp},
-    share::Sharing,
+    share::{Part, Sharing},
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// A frame that is shared is `Sharing` in place of `Leased`, until its last part is merged, and `Waiting` again when it has
-/// neither leases nor parts.
+/// neither leases nor parts. If the scene has a denoiser or a compositor, a merged frame is `Waiting` and `Leased` once more,
+/// with [`Task::merged`]: what is left to do is then to finish it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum TaskState {
@@ -48,12 +49,15 @@ pub struct Task {
     pub failures: Vec<Failure>,
     /// How many of `failures` count against the retry limit; a requeue starts anew.
     pub strikes: u32,
+    /// All samples of it, from its parts; not denoised and not composited yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Box<Part>>,
 }
 
 impl Task {
     /// A task nobody has tried.
     pub fn waiting() -> Self {
-        Self { state: TaskState::Waiting, failures: Vec::new(), strikes: 0 }
+        Self { state: TaskState::Waiting, failures: Vec::new(), strikes: 0, merged: None }
     }
 
     /// Whether this slave already failed it.

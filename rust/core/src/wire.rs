@@ -11,9 +11,10 @@ use crate::{
     task::TaskError,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Raised when an older peer would misunderstand; peers of different numbers refuse each other by name.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// `GET /api/v1/info`: is this a master, and which?
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -139,6 +140,9 @@ pub struct LeaseGrant {
     /// Only these samples of the only frame.
     #[serde(default)]
     pub share: Option<Share>,
+    /// Of which frames all samples are there: their films. What is left is to finish them.
+    #[serde(default)]
+    pub merged: BTreeMap<Frame, Digest>,
     /// How to render them.
     pub spec: JobSpec,
     /// Whether the scene's own Python may run: the job needs it and the farm allows it.
@@ -308,6 +312,9 @@ pub struct TaskView {
     /// Of a frame that slaves render together: samples handed in, and all.
     #[serde(default)]
     pub samples: Option<[u32; 2]>,
+    /// Whether all samples are there and what is left is denoising and compositing.
+    #[serde(default)]
+    pub finishing: bool,
     /// And who is at it.
     #[serde(default)]
     pub slaves: Vec<SlaveId>,

@@ -1,7 +1,7 @@
 //! Films: OpenEXR files in, checked pixels and JPEG previews out.
 //!
 //! What lives here: a bounded reader of EXR headers ([`inspect`], [`check`]), the decoder ([`read()`]), the pixels as
-//! Blender means them ([`Film`]), the film of a frame made from parts of its samples ([`merge`]), the scene's view transform as a table ([`ViewTable`]) and the preview
+//! Blender means them ([`Film`]), the film of a frame made from parts of its samples ([`merge`]), a film's passes as plain files ([`unfold()`]), the scene's view transform as a table ([`ViewTable`]) and the preview
 //! ([`preview_jpeg`]). What does not: network, threads that outlive a call, knowledge of jobs. Films come from other
 //! machines, so nothing is allocated from a number in a file before that number was checked.
 
@@ -14,6 +14,7 @@ mod names;
 mod preview;
 mod read;
 mod source;
+mod unfold;
 mod view;
 mod zip;
 
@@ -22,4 +23,5 @@ pub use film::{Channel, Film, Layer, Pass};
 pub use header::{ChannelHeader, Expect, Header, PartHeader, SampleKind, check, inspect};
 pub use preview::preview_jpeg;
 pub use read::read;
+pub use unfold::{Unfolded, UnfoldedPass, unfold};
 pub use view::ViewTable;

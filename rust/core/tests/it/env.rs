@@ -10,7 +10,7 @@ use netrender_core::{
     job::{JobSpec, Split},
     retry::RetryPolicy,
     scheduler::{Command, Reply, decide},
-    share::Part,
+    share::{Part, Share},
     slave::{SlaveInfo, Version},
     snapshot::{Rest, Restore, Touched},
     task::{TaskError, TaskResult, TaskState},
@@ -155,8 +155,16 @@ impl Env {
         };
         let complete =
             matches!(&self.farm.jobs[&job].tasks[&frame].state, TaskState::Sharing(sharing) if sharing.is_complete());
-        if complete {
-            assert!(self.hand_in(slave, job, frame), "a merged frame is welcome");
+        let split = self.farm.jobs[&job].spec.samples.clone();
+        match split.filter(|_| complete) {
+            Some(split) if split.finishes => {
+                let share = Share { offset: 0, samples: split.samples };
+                let merged = Box::new(Part { share, result: result(slave), view: None });
+                let reply = self.step(Command::Merge { job, frame, merged }).unwrap();
+                assert_eq!(reply, Reply::HandedIn(true), "a merged frame is welcome");
+            }
+            Some(_) => assert!(self.hand_in(slave, job, frame), "a merged frame is welcome"),
+            None => {}
         }
         Ok(fresh)
     }
@@ -196,6 +204,7 @@ pub fn info() -> SlaveInfo {
         build_hash: String::new(),
         build_options: Default::default(),
         engines: ["CYCLES".to_owned()].into(),
+        denoises: true,
         devices: vec![],
         threads: 2,
         memory_bytes: 1 << 30,

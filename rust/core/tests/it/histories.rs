@@ -21,7 +21,7 @@ pub enum Step {
         frames: u8,
         chunk: u8,
         priority: u8,
-        /// 0 for whole frames, 1 and 2 for shared ones: always, and when there are more slaves.
+        /// 0 for whole frames, 1 and 2 for shared ones: always, and when there are more slaves; 3 as 1, and finished.
         split: u8,
     },
     Register(u8),
@@ -50,7 +50,7 @@ pub enum Step {
     Restart,
     /// The log is folded into the snapshot.
     Snapshot,
-    /// The oldest finished frame's picture rots.
+    /// The oldest finished frame's picture rots, or the oldest merged one's.
     Spoil,
     /// The oldest part of a shared frame proves to be of no use.
     Reject,
@@ -66,7 +66,7 @@ pub enum Step {
 pub fn step() -> impl Strategy<Value = Step> {
     let slave = 0u8..4;
     prop_oneof![
-        2 => (1u8..6, 1u8..4, 0u8..3, 0u8..3)
+        2 => (1u8..6, 1u8..4, 0u8..3, 0u8..4)
             .prop_map(|(frames, chunk, priority, split)| Step::Submit { frames, chunk, priority, split }),
         2 => slave.clone().prop_map(Step::Register),
         8 => (slave.clone(), 0u8..3, prop::bool::weighted(0.8))
@@ -99,8 +99,15 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             let mut spec = spec(&format!("1-{frames}"));
             spec.chunk = u32::from(chunk);
             spec.priority = priority * 50;
-            spec.split = [Split::Off, Split::Samples, Split::Auto][usize::from(split)];
-            spec.samples = (split > 0).then(|| SampleSplit { samples: 64, layers: BTreeMap::new(), is_subset: true });
+            spec.split = [Split::Off, Split::Samples, Split::Auto, Split::Samples][usize::from(split)];
+            let finishes = split == 3;
+            spec.samples = (split > 0).then(|| SampleSplit {
+                samples: 64,
+                layers: BTreeMap::new(),
+                is_subset: true,
+                finishes,
+                denoises: finishes,
+            });
             env.submit(spec);
         }
         Step::Register(slave) => {
@@ -137,7 +144,9 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             let Some(lease) = slaves.hands.get(&slave).and_then(|hands| hands.first()).cloned() else { return };
             let (job, frame) = (lease.job, lease.frames[0]);
             let open = env.farm.jobs.get(&job).filter(|job| job.state != JobState::Deleted);
-            let Some(before) = open.map(|job| job.tasks[&frame].state.clone()) else {
+            let Some((before, merged)) =
+                open.map(|job| &job.tasks[&frame]).map(|task| (task.state.clone(), task.merged.is_some()))
+            else {
                 assert_eq!(env.hand_in_held(*number, &lease), Err(Refusal::UnknownJob(job)), "deleted");
                 return forget_first(slaves, slave);
             };
@@ -146,7 +155,7 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
                 (TaskState::Done(_), _) => false,
                 (_, None) => true,
                 (TaskState::Sharing(sharing), Some(share)) => sharing.welcomes(lease.lease, share),
-                (TaskState::Waiting, Some(share)) => Sharing::new(64).is_free(share),
+                (TaskState::Waiting, Some(share)) => !merged && Sharing::new(64).is_free(share),
                 _ => false,
             };
             assert_eq!(env.hand_in_held(*number, &lease), Ok(wanted && !canceled), "accepted exactly once");
@@ -192,8 +201,9 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
         Step::Spoil => {
             let open = env.farm.jobs.values().filter(|job| job.state != JobState::Deleted);
             let done = open.flat_map(|job| job.tasks.iter().map(|(frame, task)| (job.id, *frame, task)));
-            let first = done.into_iter().find_map(|(job, frame, task)| match &task.state {
-                TaskState::Done(result) => Some(Command::Spoil { job, frame, film: result.film }),
+            let first = done.into_iter().find_map(|(job, frame, task)| match (&task.state, &task.merged) {
+                (TaskState::Done(result), _) => Some(Command::Spoil { job, frame, film: result.film }),
+                (_, Some(merged)) => Some(Command::Spoil { job, frame, film: merged.result.film }),
                 _ => None,
             });
             if let Some(command) = first {

@@ -301,7 +301,7 @@ fn what_a_slave_did_not_save_of_a_lease_goes_back_at_once() {
 }
 
 fn shared(frames: &str, samples: u32) -> JobSpec {
-    let split = SampleSplit { samples, layers: Default::default(), is_subset: true };
+    let split = SampleSplit { samples, layers: Default::default(), is_subset: true, finishes: false, denoises: false };
     JobSpec { split: Split::Samples, samples: Some(split), ..spec(frames) }
 }
 

@@ -212,6 +212,10 @@ async fn wait(api: &Api, job: JobId, output: Option<&Path>) -> Result<JobDetail,
 fn shared_frames(detail: &JobDetail) -> String {
     let shared = detail.tasks.iter().filter_map(|task| {
         let [done, all] = task.samples?;
+        if task.finishing {
+            let doing = if task.state == "leased" { "is denoised and composited" } else { "waits to be finished" };
+            return Some(format!("; frame {}: all {all} samples are there, it {doing}", task.frame));
+        }
         let percent = 100 * u64::from(done) / u64::from(all.max(1));
         let at_it = |speed: &&SpeedView| task.slaves.contains(&speed.slave);
         let speeds: Vec<&SpeedView> = detail.speeds.iter().filter(at_it).collect();

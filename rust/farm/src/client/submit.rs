@@ -100,8 +100,13 @@ pub async fn check(api: Option<&Api>, request: &JobRequest, transfer: &Transfer)
 
 /// How the slaves may cut a frame; None: not at all.
 fn sample_split(split: &trace::Split) -> Option<SampleSplit> {
-    let trace::Split { samples, layers, is_subset, grade, .. } = split;
-    (*grade != Grade::None).then(|| SampleSplit { samples: *samples, layers: layers.clone(), is_subset: *is_subset })
+    (split.grade != Grade::None).then(|| SampleSplit {
+        samples: split.samples,
+        layers: split.layers.clone(),
+        is_subset: split.is_subset,
+        finishes: split.finishes,
+        denoises: split.denoises,
+    })
 }
 
 /// What the artist is told of the choice.

@@ -8,11 +8,12 @@ use std::{collections::BTreeMap, ffi::OsString, path::Path, process::Stdio, time
 /// What Blender runs.
 const SCRIPT: &str = "netrender_trace.py";
 /// The tracer. The script finds the others beside itself.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     (SCRIPT, include_str!("../../../../addon/netrender_rs/trace/netrender_trace.py")),
     ("netrender_trace_files.py", include_str!("../../../../addon/netrender_rs/trace/netrender_trace_files.py")),
     ("netrender_trace_scene.py", include_str!("../../../../addon/netrender_rs/trace/netrender_trace_scene.py")),
     ("netrender_trace_split.py", include_str!("../../../../addon/netrender_rs/trace/netrender_trace_split.py")),
+    ("netrender_worker_denoise.py", include_str!("../../../../addon/netrender_rs/worker/netrender_worker_denoise.py")),
 ];
 /// Opening a scene takes minutes at the most; a Blender that says nothing for longer hangs.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -65,6 +66,10 @@ pub struct Split {
     pub is_subset: bool,
     /// Whether adaptive sampling is on.
     pub is_adaptive: bool,
+    /// Whether denoising or the compositor follow when all samples are there.
+    pub finishes: bool,
+    /// Whether denoising does.
+    pub denoises: bool,
     /// What the parts make together.
     pub grade: Grade,
     /// Why it is not [`Grade::Identical`], in sentences for the artist.

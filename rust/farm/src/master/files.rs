@@ -143,11 +143,14 @@ fn proved(
     })
 }
 
-/// A picture is not what it was, or not there any more: its frames are rendered again.
+/// A picture is not what it was, or not there any more: its frames are rendered again, or finished.
 async fn spoil(app: &App, film: Digest) {
     let frames = move |farm: &netrender_core::farm::Farm| {
         let tasks = farm.jobs.values().flat_map(|job| job.tasks.iter().map(|(frame, task)| (job.id, *frame, task)));
-        let spoiled = tasks.filter(|(_, _, task)| matches!(&task.state, TaskState::Done(done) if done.film == film));
+        let spoiled = tasks.filter(|(_, _, task)| {
+            matches!(&task.state, TaskState::Done(done) if done.film == film)
+                || task.merged.as_ref().is_some_and(|merged| merged.result.film == film)
+        });
         spoiled.map(|(job, frame, _)| (job, frame)).collect::<Vec<_>>()
     };
     for (job, frame) in app.owner.look(frames).await.unwrap_or_default() {

@@ -15,7 +15,7 @@ use netrender_core::{
     job::{Job, JobSpec, JobState},
     scheduler::Command,
     share::{Part, Share},
-    task::{TaskError, TaskResult, TaskState},
+    task::{Task, TaskError, TaskResult, TaskState},
 };
 use netrender_film::{
     ViewTable,
@@ -23,7 +23,7 @@ use netrender_film::{
     preview_jpeg,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -84,7 +84,8 @@ pub async fn tend(app: App) {
     loop {
         view.borrow_and_update();
         let Ok(all) = app.owner.look(shared).await else { return };
-        app.pictures.keep_only(|of| all.iter().any(|work| (work.job, work.frame) == *of));
+        let Ok(merged) = app.owner.look(merged).await else { return };
+        app.pictures.keep_only(|of| merged.contains(of) || all.iter().any(|work| (work.job, work.frame) == *of));
         seen.retain(|of, _| all.iter().any(|work| (work.job, work.frame) == *of));
         let mut later = None;
         for work in all {
@@ -131,6 +132,14 @@ fn shared(farm: &Farm) -> Vec<Work> {
     all
 }
 
+/// Frames that are merged and not finished.
+fn merged(farm: &Farm) -> BTreeSet<Of> {
+    let open = |task: &Task| task.merged.is_some() && !matches!(task.state, TaskState::Done(_));
+    let splitting = farm.jobs.values().filter(|job| job.spec.samples.as_ref().is_some_and(|split| split.finishes));
+    let tasks = splitting.flat_map(|job| job.tasks.iter().map(|(frame, task)| ((job.id, *frame), task)));
+    tasks.filter(|(_, task)| open(task)).map(|(of, _)| of).collect()
+}
+
 /// Shows what is there so far. A part that is of no use is found out here, too.
 async fn look(app: &App, work: Work) {
     let blobs = app.blobs.clone();
@@ -146,39 +155,51 @@ async fn look(app: &App, work: Work) {
     }
 }
 
-/// Makes the frame's film, and hands it in. An error: try again later.
+/// Makes the frame's film, and hands it in, or gives it to a slave to be finished. An error: try again later.
 async fn finish(app: &App, work: Work) -> Result<(), MasterError> {
     let blobs = app.blobs.clone();
     let (job, frame) = (work.job, work.frame);
     let began = Instant::now();
     let parts = work.parts.clone();
+    let samples = work.spec.frame_samples();
+    let finishes = work.spec.samples.as_ref().is_some_and(|split| split.finishes);
     let made = blocking(move || {
         let film =
             tempfile::Builder::new().suffix(".exr").tempfile_in(blobs.incoming_dir()).map_err(MergeError::Write)?;
         let merged = merge(&blobs, &work, Some(film.path()))?;
         let jpeg = merged.beauty.and_then(|beauty| preview(&blobs, &work, &beauty));
         let stored = (|| {
-            let preview = jpeg.map(|jpeg| blobs.put(&jpeg)).transpose()?;
-            Ok((blobs.put_file(film.path())?, preview))
+            let stored = jpeg.as_ref().filter(|_| !finishes).map(|jpeg| blobs.put(jpeg)).transpose()?;
+            Ok((blobs.put_file(film.path())?, stored, jpeg))
         })();
         Ok::<_, MergeError>(stored)
     });
-    let (film, preview) = match made.await? {
+    let (film, preview, jpeg) = match made.await? {
         Ok(stored) => stored.map_err(|error: crate::blobs::BlobError| MasterError::from(error))?,
         Err(error) => return reject(app, job, frame, error).await.map_or(Ok(()), Err),
     };
     let film_bytes = app.blobs.size(&film).unwrap_or(0);
     let first = parts.iter().min_by_key(|part| part.share.offset);
     let Some(first) = first else { return Ok(()) };
-    let result = Box::new(TaskResult {
+    let result = TaskResult {
         slave: first.result.slave,
         film,
         film_bytes,
         preview,
         log: first.result.log,
         seconds: parts.iter().map(|part| part.result.seconds).sum(),
-    });
-    app.owner.command(Command::HandIn { job, frame, result }).await?;
+    };
+    let command = if finishes {
+        let share = Share { offset: 0, samples };
+        let merged = Box::new(Part { share, result, view: parts.iter().find_map(|part| part.view) });
+        Command::Merge { job, frame, merged }
+    } else {
+        Command::HandIn { job, frame, result: Box::new(result) }
+    };
+    app.owner.command(command).await?;
+    if let Some(jpeg) = jpeg.filter(|_| finishes) {
+        app.pictures.put((job, frame), jpeg);
+    }
     let seconds = began.elapsed().as_secs_f64();
     tracing::info!(%job, %frame, parts = parts.len(), seconds, "merged");
     let mut used = Vec::new();

@@ -148,13 +148,14 @@ pub fn blobs_of(job: &Job) -> HashSet<Digest> {
     let mut all = HashSet::from([job.spec.manifest]);
     for task in job.tasks.values() {
         all.extend(task.failures.iter().filter_map(|failure| failure.log));
+        let of_part = |part: &Part| [Some(part.result.film), part.result.log, part.view];
+        all.extend(task.merged.iter().flat_map(|merged| of_part(merged)).flatten());
         match &task.state {
             TaskState::Done(result) => {
                 all.extend([Some(result.film), result.preview, result.log].into_iter().flatten())
             }
             TaskState::Sharing(sharing) => {
-                let blobs = |part: &Part| [Some(part.result.film), part.result.log, part.view];
-                all.extend(sharing.parts.iter().flat_map(blobs).flatten());
+                all.extend(sharing.parts.iter().flat_map(of_part).flatten());
             }
             _ => {}
         }

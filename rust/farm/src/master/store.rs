@@ -188,13 +188,20 @@ impl SqliteStore {
                 Ok(read) => read,
                 Err(error) => return Ok(Err(error)),
             };
+            let mut merged = None;
             let state = match row.get(2)? {
-                DONE => TaskState::Done(Box::new(read_result(row)?)),
-                FAILED => TaskState::Failed,
                 SHARING => TaskState::Sharing(Box::new(Sharing { parts, ..Sharing::default() })),
-                _ => TaskState::Waiting,
+                other => {
+                    // All other frames have one that has all samples, or none.
+                    merged = parts.into_iter().next().map(Box::new);
+                    match other {
+                        DONE => TaskState::Done(Box::new(read_result(row)?)),
+                        FAILED => TaskState::Failed,
+                        _ => TaskState::Waiting,
+                    }
+                }
             };
-            restore.task(job, frame, Task { state, failures, strikes: row.get(9)? });
+            restore.task(job, frame, Task { state, failures, strikes: row.get(9)?, merged });
             Ok(Ok(()))
         })?;
         let rest: Option<String> = self
@@ -280,6 +287,7 @@ fn write_tasks(transaction: &Transaction<'_>, farm: &Farm, touched: &Touched) ->
             TaskState::Sharing(sharing) => (SHARING, None, Some(json(&sharing.parts)?)),
             TaskState::Waiting | TaskState::Leased { .. } => (WAITING, None, None),
         };
+        let merged = task.merged.as_ref().map(|merged| json(&[merged])).transpose()?;
         let failures = if task.failures.is_empty() { None } else { Some(json(&task.failures)?) };
         insert.execute(params![
             id.0,
@@ -293,7 +301,7 @@ fn write_tasks(transaction: &Transaction<'_>, farm: &Farm, touched: &Touched) ->
             result.map(|result| result.seconds),
             task.strikes,
             failures,
-            parts,
+            parts.or(merged),
         ])?;
     }
     Ok(())
@@ -321,9 +329,10 @@ mod tests {
     use netrender_core::{
         balance::Want,
         ids::{LeaseId, Timestamp},
-        job::JobSpec,
+        job::{JobSpec, Split},
         retry::RetryPolicy,
         scheduler::{Command, decide},
+        share::{Part, Share},
         slave::SlaveInfo,
         task::TaskError,
     };
@@ -369,6 +378,14 @@ mod tests {
             error: TaskError { kind: "worker_crashed".into(), message: "it's \"gone\"".into() },
             log: Some(Digest([8; 32])),
         };
+        let part = || {
+            let Command::HandIn { result, .. } = hand_in(5, None) else { unreachable!("a hand-in is one") };
+            Box::new(Part { share: Share { offset: 0, samples: 4 }, result: *result, view: Some(Digest([6; 32])) })
+        };
+        let mut shared = spec("5");
+        shared.split = Split::Samples;
+        let split = json!({"samples": 4, "layers": {}, "is_subset": true, "finishes": true});
+        shared.samples = serde_json::from_value(split).unwrap();
         let mut farm = Farm::default();
         let commands = [
             Command::Submit(spec("-2-3")),
@@ -395,6 +412,10 @@ mod tests {
             register(),
             Command::Cancel(JobId(2)),
             Command::Delete(JobId(2)),
+            Command::Submit(shared),
+            Command::HandInPart { job: JobId(3), frame: Frame(5), lease: LeaseId(99), part: part() },
+            Command::Merge { job: JobId(3), frame: Frame(5), merged: part() },
+            poll(),
             Command::Leave(slave),
         ];
         let mut history = Vec::new();

@@ -65,14 +65,16 @@ fn view_task(farm: &Farm, job: &Job, frame: Frame, task: &Task) -> TaskView {
         film: None,
         film_bytes: None,
         preview: false,
-        samples: None,
+        samples: task.merged.as_ref().map(|merged| [merged.share.samples; 2]),
         slaves: Vec::new(),
+        finishing: false,
     };
     match &task.state {
-        TaskState::Waiting => {}
+        TaskState::Waiting => view.finishing = task.merged.is_some(),
         TaskState::Failed => view.state = "failed".into(),
         TaskState::Leased { lease } => {
             view.state = "leased".into();
+            view.finishing = task.merged.is_some();
             view.slave = farm.leases.get(lease).map(|lease| lease.slave);
             view.attempts += 1;
         }

@@ -3,13 +3,14 @@
 
 use netrender_core::{
     balance::Want,
+    digest::Digest,
     ids::{Frame, JobId, LeaseId},
     job::JobSpec,
     share::Share,
     wire::{HeldLease, LeaseGrant},
 };
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -33,6 +34,8 @@ pub struct Task {
     pub frame: Frame,
     /// Only these samples of it.
     pub share: Option<Share>,
+    /// All of its samples, which are there: it is to be finished.
+    pub merged: Option<Digest>,
     /// How.
     pub spec: Arc<JobSpec>,
     /// Whether the scene's own Python may run.
@@ -45,6 +48,7 @@ struct Held {
     lease: LeaseId,
     key: JobKey,
     share: Option<Share>,
+    merged: BTreeMap<Frame, Digest>,
     spec: Arc<JobSpec>,
     scripts: bool,
     waiting: VecDeque<Frame>,
@@ -73,7 +77,7 @@ pub struct Desk {
 impl Desk {
     /// New work.
     pub fn grant(&mut self, farm: &Arc<str>, grant: LeaseGrant) {
-        let LeaseGrant { lease, job, frames, share, spec, scripts } = grant;
+        let LeaseGrant { lease, job, frames, share, merged, spec, scripts } = grant;
         // The master grants a lease once; should an answer come twice, the first is being worked on.
         if self.held.iter().any(|held| held.lease == lease) {
             return;
@@ -81,7 +85,7 @@ impl Desk {
         let key = JobKey { farm: Arc::clone(farm), job };
         let (spec, waiting) = (Arc::new(spec), frames.into());
         let settling = BTreeSet::new();
-        self.held.push(Held { lease, key, share, spec, scripts, waiting, rendering: None, settling });
+        self.held.push(Held { lease, key, share, merged, spec, scripts, waiting, rendering: None, settling });
     }
 
     /// A frame that was rendered before the slave was started again; the master is to be told.
@@ -90,9 +94,9 @@ impl Desk {
             held.settling.insert(task.frame);
             return;
         }
-        let Task { lease, key, frame, share, spec, scripts } = task.clone();
-        let (waiting, settling) = (VecDeque::new(), BTreeSet::from([frame]));
-        self.held.push(Held { lease, key, share, spec, scripts, waiting, rendering: None, settling });
+        let Task { lease, key, frame, share, merged: _, spec, scripts } = task.clone();
+        let (waiting, settling, merged) = (VecDeque::new(), BTreeSet::from([frame]), BTreeMap::new());
+        self.held.push(Held { lease, key, share, merged, spec, scripts, waiting, rendering: None, settling });
     }
 
     /// Takes no more work until told otherwise; what is not begun goes back to the master.
@@ -111,7 +115,8 @@ impl Desk {
         let frame = held.waiting.pop_front()?;
         held.rendering = Some(frame);
         let (lease, key, spec) = (held.lease, held.key.clone(), Arc::clone(&held.spec));
-        Some(Task { lease, key, frame, share: held.share, spec, scripts: held.scripts })
+        let merged = held.merged.get(&frame).copied();
+        Some(Task { lease, key, frame, share: held.share, merged, spec, scripts: held.scripts })
     }
 
     /// Rendering it is over, one way or the other; the master is to be told.
@@ -220,6 +225,7 @@ mod tests {
             job: JobId(1),
             frames: frames.iter().copied().map(Frame).collect(),
             share: None,
+            merged: BTreeMap::new(),
             spec,
             scripts: false,
         }

@@ -367,6 +367,7 @@ fn describe(options: &SlaveOptions, host: String, hello: &Hello) -> SlaveInfo {
         build_hash: hello.build_hash.clone(),
         build_options: hello.build_options.iter().cloned().collect(),
         engines: hello.engines.iter().cloned().collect(),
+        denoises: hello.denoises,
         devices: hello.devices.clone(),
         threads: if options.threads == 0 { all } else { options.threads },
         memory_bytes: sysinfo::System::new_with_specifics(memory).map_or(0, |system| system.total_memory()),

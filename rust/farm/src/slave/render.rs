@@ -4,6 +4,7 @@
 use super::{
     Shared, SlaveStatus,
     assets::{JobTree, failure},
+    backoff::{Backoff, may_work_later},
     desk::{JobKey, Task},
     handin::{self, Film, Printed, View},
     worker::{
@@ -11,12 +12,15 @@ use super::{
         protocol::{self, Ask, Loaded, Rendered},
     },
 };
-use netrender_core::task::TaskError;
+use netrender_core::{digest::Digest, task::TaskError};
+use netrender_film::{Expect, FilmError, Unfolded, UnfoldedPass};
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
+use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
 /// Films on disk that wait for their hand-in, the one being rendered included. Beyond that rendering pauses: a master
@@ -178,6 +182,10 @@ impl Stage {
         if !warm {
             self.load(task).await?;
         }
+        let merged = match task.merged {
+            Some(merged) => Some(unfold(&shared, task, merged).await.map_err(|error| (error, String::new()))?),
+            None => None,
+        };
         let Some(current) = &mut self.current else {
             return Err((failure("internal", "no worker is there after a load".into()), String::new()));
         };
@@ -186,7 +194,11 @@ impl Stage {
         let gap_ms = self.last_end.map(|end| end.elapsed().as_secs_f64() * 1000.0);
         let total = task.spec.frame_samples();
         let share = task.share.map(|share| protocol::Share { offset: share.offset, samples: share.samples, total });
-        let ask = Ask::Render { frame: task.frame.0, output: &output, share };
+        let frame = task.frame.0;
+        let ask = match &merged {
+            Some((_, passes, words)) => Ask::Finish { frame, output: &output, passes, words },
+            None => Ask::Render { frame, output: &output, share },
+        };
         let asked = current.worker.ask::<Rendered>(ask, |text| show(&shared, text)).await;
         self.last_end = Some(Instant::now());
         let log = Printed::Book(current.worker.log(), current.worker.last_id());
@@ -295,6 +307,40 @@ impl Stage {
             }
         }
     }
+}
+
+/// The merged film of a frame, its passes in files that go with the folder.
+type Merged = (TempDir, Vec<protocol::Unfolded>, BTreeMap<String, String>);
+
+/// Fetches what is to be finished and takes it apart.
+async fn unfold(shared: &Shared, task: &Task, merged: Digest) -> Result<Merged, TaskError> {
+    let failed = |why: String| failure("fetch_failed", format!("the merged film of frame {}: {why}", task.frame));
+    show(shared, "Fetching the merged frame");
+    let lists = &shared.folder.lists;
+    let mut backoff = Backoff::new();
+    loop {
+        let Some(link) = shared.link_to(&task.key.farm).await else { std::future::pending().await };
+        match link.api.fetch_blob(merged, lists).await {
+            Ok(()) => break,
+            Err(error) if may_work_later(&error) => backoff.wait().await,
+            Err(error) => return Err(failed(error.to_string())),
+        }
+    }
+    show(shared, "Unpacking the merged frame");
+    let dir = shared.folder.spool.dir().to_owned();
+    let film = lists.path(&merged);
+    let expect = Expect { width: task.spec.width, height: task.spec.height };
+    let unfolding = tokio::task::spawn_blocking(move || {
+        let folder = TempDir::with_prefix_in("merged-", dir)?;
+        let unfolded = netrender_film::unfold(&film, &expect, folder.path())?;
+        Ok::<_, FilmError>((folder, unfolded))
+    });
+    let unfolded = unfolding.await.map_err(|error| failed(error.to_string()))?;
+    let _ = tokio::task::block_in_place(|| lists.remove(&merged));
+    let (folder, Unfolded { passes, words }) = unfolded.map_err(|error| failed(error.to_string()))?;
+    let pass =
+        |UnfoldedPass { layer, view, pass, channels, file }| protocol::Unfolded { layer, view, pass, channels, file };
+    Ok((folder, passes.into_iter().map(pass).collect(), words))
 }
 
 fn load_request<'a>(task: &'a Task, tree: &'a JobTree, threads: u32, view_table: Option<&'a str>) -> Ask<'a> {

@@ -90,6 +90,11 @@ impl Spool {
         self.dir.join(format!("{}-{}-{}.exr", farm_of(&task.key), task.lease, task.frame))
     }
 
+    /// The folder. Whatever has no note in it is swept.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where a job's view transform is kept: beside the films that need it.
     pub fn view(&self, key: &JobKey) -> PathBuf {
         self.dir.join(format!("{}-{}.png", farm_of(key), key.job))
@@ -129,7 +134,7 @@ impl Spool {
         let note: Note = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
         let key = JobKey { farm: note.farm.into(), job: note.job };
         let (lease, frame, share, spec) = (note.lease, note.frame, note.share, Arc::new(note.spec));
-        let task = Task { lease, key, frame, share, spec, scripts: false };
+        let task = Task { lease, key, frame, share, merged: None, spec, scripts: false };
         let film = self.film(&task);
         let view = self.view(&task.key);
         let view = view.is_file().then(|| view.to_str().map(str::to_owned)).flatten();
@@ -157,6 +162,7 @@ mod tests {
             key: JobKey { farm: farm.into(), job: JobId(1) },
             frame: Frame(frame),
             share: None,
+            merged: None,
             spec: Arc::new(serde_json::from_value(spec).unwrap()),
             scripts: false,
         }

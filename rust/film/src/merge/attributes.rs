@@ -4,6 +4,7 @@
 use crate::error::FilmError;
 use crate::header::Layout;
 use crate::source::read_at;
+use std::collections::BTreeMap;
 use std::fs::File;
 
 /// Where a film says which samples it was summed up from.
@@ -61,6 +62,13 @@ impl Attributes {
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         let found = self.parts.iter().flatten().find(|found| found.name == name.as_bytes())?;
         (found.kind == STRING.as_bytes()).then(|| String::from_utf8_lossy(&found.value).into_owned())
+    }
+
+    /// Every text by its name, the first if several parts have it.
+    pub(crate) fn texts(&self) -> BTreeMap<String, String> {
+        let texts = self.parts.iter().flatten().filter(|found| found.kind == STRING.as_bytes());
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        texts.rev().map(|found| (text(&found.name), text(&found.value))).collect()
     }
 
     /// Changes the value where the attribute is, in all parts.

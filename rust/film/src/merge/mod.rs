@@ -14,7 +14,7 @@
 //! What lives here: rules by pass (`rules.rs`), checks of parts (`part.rs`), the arithmetic (`stripe.rs`,
 //! `cryptomatte.rs`), the file (`write.rs`), the picture for a preview (`beauty.rs`). What does not: how a frame is cut, and denoising, which comes after the merge.
 
-mod attributes;
+pub(crate) mod attributes;
 mod beauty;
 mod cryptomatte;
 mod error;

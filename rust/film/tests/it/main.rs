@@ -11,4 +11,5 @@ mod merge_refused;
 mod preview;
 mod real;
 mod roundtrip;
+mod unfold;
 mod view;

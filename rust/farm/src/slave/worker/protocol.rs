@@ -3,10 +3,10 @@
 
 use netrender_core::slave::{Device, Version};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// The number `netrender_worker.py` says in its hello.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 /// Longest line taken from a worker.
 pub const MAX_LINE_BYTES: u64 = 4 << 20;
 
@@ -27,6 +27,9 @@ pub struct Hello {
     pub build_options: Vec<String>,
     /// Render engines by Blender id.
     pub engines: Vec<String>,
+    /// Whether a frame that was rendered in parts can be denoised here.
+    #[serde(default)]
+    pub denoises: bool,
     /// What can compute.
     #[serde(default)]
     pub devices: Vec<Device>,
@@ -68,6 +71,17 @@ pub enum Ask<'a> {
         /// Which of its samples; none: the whole frame.
         share: Option<Share>,
     },
+    /// Denoise, composite and write a frame of which all samples are there.
+    Finish {
+        /// Which.
+        frame: i32,
+        /// The multilayer EXR.
+        output: &'a str,
+        /// What the samples make together.
+        passes: &'a [Unfolded],
+        /// For the film's header.
+        words: &'a BTreeMap<String, String>,
+    },
     /// End.
     Quit,
 }
@@ -81,6 +95,21 @@ pub struct Share {
     pub samples: u32,
     /// How many the whole frame has.
     pub total: u32,
+}
+
+/// A pass in a file of 32-bit floats, the bottom row first.
+#[derive(Debug, Serialize)]
+pub struct Unfolded {
+    /// View layer.
+    pub layer: String,
+    /// Which eye or camera, if there are several.
+    pub view: Option<String>,
+    /// Its name.
+    pub pass: String,
+    /// A letter each.
+    pub channels: String,
+    /// Where it is.
+    pub file: PathBuf,
 }
 
 /// A numbered [`Ask`].
