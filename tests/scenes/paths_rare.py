@@ -34,6 +34,7 @@ def add_modifiers(thing):
     thing.modifiers.new("Cloth", "CLOTH").point_cache.use_external = True
     thing.modifiers["Cloth"].point_cache.filepath = folder_of("points/cloth_000001_00.bphys")
     paint = thing.modifiers.new("Paint", "DYNAMIC_PAINT")
+    paint.show_viewport = paint.show_render = False  # else it may be simulated, and write a cache of its own
     with bpy.context.temp_override(object=thing, active_object=thing):
         bpy.ops.dpaint.type_toggle(type="CANVAS")
     surface = paint.canvas_settings.canvas_surfaces[0].point_cache
