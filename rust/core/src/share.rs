@@ -155,6 +155,7 @@ pub(crate) fn learn(speeds: &mut Speeds, slave: SlaveId, samples: u32, seconds: 
     let seen = f64::from(samples) / seconds.max(0.001) * 1000.0;
     let seen = seen.clamp(1.0, f64::from(u32::MAX / 2)) as u32;
     let speed = speeds.entry(slave).or_insert(seen);
-    // Halfway: the first share of a frame has its warm-up in it.
-    *speed = (*speed / 2).saturating_add(seen / 2).max(1);
+    // The first share of a frame has its warm-up in it, so that what was fast is believed at once; a slow one halfway, for
+    // something else may have been in its way.
+    *speed = if seen > *speed { seen } else { (*speed / 2).saturating_add(seen / 2).max(1) };
 }

@@ -211,7 +211,7 @@ async fn wait(api: &Api, job: JobId, output: Option<&Path>) -> Result<JobDetail,
 /// How far the frames are that slaves render together.
 fn shared_frames(detail: &JobDetail) -> String {
     let shared = detail.tasks.iter().filter_map(|task| {
-        let [done, all] = task.samples?;
+        let [done, all] = task.samples.filter(|_| task.state != "done")?;
         if task.finishing {
             let doing = if task.state == "leased" { "is denoised and composited" } else { "waits to be finished" };
             return Some(format!("; frame {}: all {all} samples are there, it {doing}", task.frame));
@@ -225,10 +225,8 @@ fn shared_frames(detail: &JobDetail) -> String {
             if samples > 0.0 { format!(", {:.0} s left", f64::from(all - done) / samples) } else { String::new() };
         let each = speeds.iter().map(|speed| format!("slave {} {:.0}", speed.slave, speed.kilosamples_per_s));
         let each = each.collect::<Vec<_>>().join(", ");
-        Some(format!(
-            "; frame {}: {done} of {all} samples ({percent} %), {thousands:.0} kS/s ({each}){left}",
-            task.frame
-        ))
+        let speed = if speeds.is_empty() { String::new() } else { format!(", {thousands:.0} kS/s ({each}){left}") };
+        Some(format!("; frame {}: {done} of {all} samples ({percent} %){speed}", task.frame))
     });
     shared.collect()
 }
