@@ -64,6 +64,9 @@ pub struct Expect {
     /// Whether Cycles knew that it rendered a part (`use_sample_subset`, from 5.0 on). Its films then say how many samples the
     /// whole frame has, and else how many the part has.
     pub is_subset: bool,
+    /// Whether a sample is the same however many the frame has. Parts may then say that it has fewer: they were rendered
+    /// before it was given more.
+    pub can_grow: bool,
     /// Whether the pass Debug Sample Count, which must be there then, says how many samples each pixel got.
     pub is_adaptive: bool,
     /// The frame's number, if it is to be checked.
@@ -80,6 +83,7 @@ impl Expect {
             samples,
             layers: BTreeMap::new(),
             is_subset: false,
+            can_grow: false,
             is_adaptive: false,
             frame: None,
             build: None,
@@ -247,9 +251,14 @@ impl Merger {
         let mut attributes = Attributes::read(&first.file, &first.layout).map_err(blame)?;
         for (index, layer) in work.plan.layers.iter().enumerate() {
             let name = samples_attribute(layer);
-            if !self.expect.is_subset && attributes.text(&name).is_some() {
+            if attributes.text(&name).is_none() {
+                continue;
+            }
+            if !self.expect.is_subset {
                 let all: u32 = work.parts.iter().map(|part| part.weights[index]).sum();
                 attributes.set(&name, all.to_string().as_bytes());
+            } else if self.expect.can_grow {
+                attributes.set(&name, self.expect.samples_of(layer).to_string().as_bytes());
             }
         }
         attributes.set_text(COVERAGE, says);

@@ -324,3 +324,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_part_of_fewer_samples_in_all_is_welcome_where_a_frame_may_grow() {
+    let (before, after) = (Frame::new(Form::Five, 4).whole(), frame().part(SECOND));
+    let mut merger = Merger::new(frame().expect()).unwrap();
+    let refused = merger.add(&before.path, FIRST).unwrap_err().to_string();
+    assert!(refused.contains("samples says 4, but it should be 8"), "{refused}");
+    // Where samples are the same however many there are, it is the frame's first half.
+    let grows = Expect { can_grow: true, ..frame().expect() };
+    let mut merger = Merger::new(grows.clone()).unwrap();
+    merger.add(&before.path, FIRST).unwrap();
+    merger.add(&after.path, SECOND).unwrap();
+    let merged = after.path.with_file_name("merged.exr");
+    merger.finish(&merged, &Output::default()).unwrap();
+    // And says how many it has by now: without growing it is whole.
+    let mut again = Merger::new(frame().expect()).unwrap();
+    again.add(&merged, Share { offset: 0, samples: 8 }).unwrap();
+    // A part of more samples in all, or of samples that it can't have, is not.
+    for (other, share) in [(Frame::new(Form::Five, 16), FIRST), (Frame::new(Form::Five, 4), SECOND)] {
+        let part = other.part(share);
+        let mut merger = Merger::new(grows.clone()).unwrap();
+        merger.add(&part.path, share).unwrap_err();
+    }
+}
