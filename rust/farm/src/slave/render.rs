@@ -205,14 +205,10 @@ impl Stage {
         match asked {
             Ok(Rendered { seconds }) => {
                 let (job, frame) = (task.key.job, task.frame);
-                match gap_ms {
-                    Some(gap_ms) => {
-                        tracing::info!(target: "netrender::slave", "rendered job={job} frame={frame} gap_ms={gap_ms:.1} seconds={seconds:.3}");
-                    }
-                    None => {
-                        tracing::info!(target: "netrender::slave", "rendered job={job} frame={frame} seconds={seconds:.3}");
-                    }
-                }
+                let gap = gap_ms.map(|gap_ms| format!(" gap_ms={gap_ms:.1}")).unwrap_or_default();
+                let samples = task.share.map(|share| format!(" samples={}+{}", share.offset, share.samples));
+                let samples = samples.unwrap_or_default();
+                tracing::info!(target: "netrender::slave", "rendered job={job} frame={frame}{gap} seconds={seconds:.3}{samples}");
                 let (view, table) = (Arc::clone(&current.view), current.table.clone());
                 Ok(Film { path, seconds, view, table, log })
             }
