@@ -162,6 +162,8 @@ def told(tmp_path_factory):
         f"layers {rule}": f"{BACK}cycles.use_layer_samples = '{rule}'"
         for rule in ("USE", "BOUNDED", "IGNORE")
     }
+    cases["blue noise"] = "cycles.sampling_pattern = 'BLUE_NOISE'"
+    cases["sobol"] = "cycles.sampling_pattern = 'SOBOL'"
     cases["layers BOUNDED beyond"] = BACK + "back.samples = 99; cycles.use_layer_samples = 'BOUNDED'"
     cache = {}
 
@@ -211,9 +213,16 @@ def test_how_many_samples_a_frame_has(any_blender, told):
     plain = everything["identical plain"]
     assert (plain["samples"], plain["layers"]) == (64, {})
     assert plain["is_subset"] == (any_blender.version >= (5,))
+    # Up to 256 samples the usual patterns are the same however many there are; blue noise never is.
+    assert plain["can_grow_to"] == 256
+    if any_blender.version >= (5,):
+        assert everything["blue noise"]["can_grow_to"] == 0
+    else:
+        assert everything["sobol"]["can_grow_to"] == 2**24
     assert everything["layers USE"]["layers"] == everything["layers BOUNDED"]["layers"] == {"Back": 40}
     assert everything["layers IGNORE"]["layers"] == everything["layers BOUNDED beyond"]["layers"] == {}
     assert everything["layers BOUNDED beyond"]["grade"] == "identical"
+    assert everything["layers BOUNDED beyond"]["can_grow_to"] == 99
     assert everything["none other engine"]["samples"] == 0
 
 

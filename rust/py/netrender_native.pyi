@@ -149,13 +149,21 @@ class Client:
 
     def job(self, job: int) -> dict[str, Any]:
         """One job with its frames: adds "tasks": [{"frame", "state": "waiting"|"leased"|"done"|"failed",
-        "slave", "attempts", "error": {"kind", "message"}|None, "seconds"}]"""
+        "slave", "attempts", "error": {"kind", "message"}|None, "seconds", "samples": None|[in it, all]}]"""
 
     def cancel(self, job: int) -> None: ...
     def pause(self, job: int) -> None: ...
     def resume(self, job: int) -> None: ...
     def requeue(self, job: int) -> None:
         """Failed frames go back to the queue."""
+
+    def hand_over(self, job: int, frames: str = "") -> None:
+        """Frames that slaves render together end with the samples they have; "" = all that have any, and the job
+        pauses if there are others. Raises RefusedError when there is nothing to hand over."""
+
+    def more(self, job: int, samples: int, frames: str = "") -> None:
+        """Finished frames that slaves rendered together get so many more samples, or at least those they lack; "" = all
+        that can. Raises RefusedError where the frame would not be the one that all samples at once make."""
 
 def discover(timeout_s: float = 0.3) -> list[dict[str, Any]]:
     """Masters heard on UDP 8000 within the time: [{"id", "name", "url", "host", "port", "protocol", "version"}]"""

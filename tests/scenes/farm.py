@@ -2,9 +2,9 @@
 """Builds a scene for farm tests: `-- OUT.blend [wish ...]`.
 
 Plain, it is a moving cube, 32x18 pixels, 1 sample, frames 1-10, films of 32-bit float. Wishes: `size=WxH`,
-`samples=N`, `frames=A-B`, `denoise`, `adaptive`, `no-camera`, and `rich` (many objects, an image texture, a linked
-library, text, several passes and a second view layer: what a production file has); with `noise` its texture is 3 MB
-that no compression makes smaller.
+`samples=N`, `pattern=TABULATED_SOBOL`, `frames=A-B`, `denoise`, `adaptive`, `no-camera`, and `rich` (many objects, an
+image texture, a linked library, text, several passes and a second view layer: what a production file has); with
+`noise` its texture is 3 MB that no compression makes smaller.
 """
 
 import array
@@ -113,6 +113,8 @@ def main():
     scene.render.engine = "CYCLES"
     scene.cycles.samples = numbers("samples", "1", ",")[0]
     scene.cycles.use_adaptive_sampling = "adaptive" in WISHES
+    if "pattern" in VALUES:
+        scene.cycles.sampling_pattern = VALUES["pattern"]
     scene.cycles.use_denoising = "denoise" in WISHES
     scene.render.resolution_x, scene.render.resolution_y = numbers("size", "32x18", "x")
     scene.render.resolution_percentage = 100

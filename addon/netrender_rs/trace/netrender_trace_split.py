@@ -9,6 +9,9 @@ import bpy
 import netrender_worker_denoise
 from netrender_trace_scene import compositor_nodes, strips
 
+# Cycles' own limit.
+MOST_SAMPLES = 2**24
+
 # What the rules below read; a frame of which it changes has other rules than the one the scene stands at.
 READ = """cycles.samples cycles.sample_offset cycles.use_sample_subset cycles.sample_subset_length
 cycles.use_layer_samples cycles.time_limit cycles.use_adaptive_sampling cycles.use_denoising
@@ -22,13 +25,14 @@ def split(scene):
     """How a frame of the scene can be cut into parts.
 
     {"samples": of a frame, "layers": {view layer that is rendered: its own number of samples}, "is_subset":
-     Cycles can be told that it renders a part (`use_sample_subset`), "is_adaptive": adaptive sampling is on,
+     Cycles can be told that it renders a part (`use_sample_subset`), "can_grow_to": up to so many samples the first
+     ones are the same, however many there are in all; 0 if they never are, "is_adaptive": adaptive sampling is on,
      "finishes": denoising or the compositor follow when all samples are there, "denoises": denoising does,
      "grade": "identical" (to the frame rendered at once, but for rounding), "equivalent" (other noise, no more of it)
      or "none" (whole frames only), "why": sentences for the artist, empty when identical}
     """
     told = {"samples": 0, "layers": {}, "is_subset": False, "is_adaptive": False}
-    told.update(finishes=False, denoises=False, grade="none", why="")
+    told.update(can_grow_to=0, finishes=False, denoises=False, grade="none", why="")
     cycles = getattr(scene, "cycles", None)
     if scene.render.engine != "CYCLES" or cycles is None:
         return {**told, "why": "Only Cycles renders frames in parts."}
@@ -41,7 +45,8 @@ def split(scene):
     reasons = [*of_samples(scene), *of_film(scene), *of_light(scene)]
     if reasons:
         return {**told, "why": " ".join(reasons)}
-    if told["is_subset"] or has_fixed_pattern(cycles):
+    told["can_grow_to"] = can_grow_to(scene)
+    if told["is_subset"] or cycles.samples <= samples_of_pattern(cycles):
         return {**told, "grade": "identical"}
     why = (
         "In this Blender the noise depends on how many samples are rendered at once: parts give a picture of the "
@@ -69,12 +74,22 @@ def layer_samples(scene):
     return {name: samples for name, samples in own.items() if rule == "USE" or samples < scene.cycles.samples}
 
 
-def has_fixed_pattern(cycles):
-    """Whether sample 70 is the same however many are rendered, where Cycles is not told of the whole."""
+def samples_of_pattern(cycles):
+    """Up to how many samples in all sample 70 is the same, however many there are; 0 if it never is."""
     known = [item.identifier for item in cycles.bl_rna.properties["sampling_pattern"].enum_items]
     if "PROGRESSIVE_MULTI_JITTER" in known:  # up to 3.4
-        return cycles.sampling_pattern == "SOBOL" or cycles.samples <= 256
-    return cycles.sampling_pattern == "TABULATED_SOBOL" and cycles.samples <= 256
+        return MOST_SAMPLES if cycles.sampling_pattern == "SOBOL" else 256
+    return 256 if cycles.sampling_pattern == "TABULATED_SOBOL" else 0
+
+
+def can_grow_to(scene):
+    """Up to how many samples in all a frame can be given more later."""
+    most = samples_of_pattern(scene.cycles)
+    if setting(scene.cycles, "use_layer_samples", "USE") == "BOUNDED":
+        # Beyond its own number a layer would not follow the scene's any more.
+        own = [layer.samples for layer in rendered_layers(scene) if layer.samples > scene.cycles.samples]
+        most = min([most, *own])
+    return most
 
 
 def of_samples(scene):

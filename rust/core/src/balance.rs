@@ -7,9 +7,9 @@ use crate::{
     farm::Farm,
     ids::{Frame, JobId},
     job::{Job, JobState, Split},
-    share::{Share, Sharing},
+    share::Share,
     slave::{Slave, SlaveState},
-    task::{Task, TaskState},
+    task::Task,
 };
 use std::cmp::Reverse;
 
@@ -70,6 +70,7 @@ pub fn next_chunk(farm: &Farm, slave: &Slave, want: Want) -> Option<Chunk> {
             .waiting
             .iter()
             .filter(|frame| may_take(farm, job, **frame, slave))
+            .filter(|frame| job.tasks.get(frame).is_some_and(Task::may_be_whole))
             .take(spare.min(job.spec.chunk.max(1) as usize))
             .copied()
             .collect();
@@ -102,23 +103,23 @@ fn next_finish(farm: &Farm, job: &Job, slave: &Slave, want: Want) -> Option<Chun
 
 /// Samples of a frame that others work at, or of a new one.
 fn next_share(farm: &Farm, job: &Job, slave: &Slave, want: Want) -> Option<Chunk> {
-    let split = job.spec.samples.as_ref()?;
+    job.spec.samples.as_ref()?;
     if want == Want::Nothing {
         return None;
     }
     let may = |frame: &&Frame| may_take(farm, job, **frame, slave);
     let open = job.open_shares.iter().find(may);
     let untouched = |frame: &&Frame| job.is_untouched(**frame) && may(frame);
-    let new = || job.waiting.iter().find(untouched).filter(|_| splits(farm, job));
+    // A frame that was given more samples is shared even when nobody else would help.
+    let shared = |frame: &&Frame| job.tasks.get(frame).is_some_and(|task| !task.may_be_whole());
+    let splits = splits(farm, job);
+    let new = || job.waiting.iter().filter(|frame| splits || shared(frame)).find(untouched);
     let frame = open.or_else(new)?;
-    let whole = Sharing::new(split.samples);
-    let sharing = match &job.tasks.get(frame)?.state {
-        TaskState::Sharing(sharing) => sharing,
-        _ => &whole,
-    };
+    let task = job.tasks.get(frame)?;
+    let sharing = task.sharing(&job.spec);
     let left = sharing.free_samples();
     let most = match job.speeds.get(&slave.id) {
-        None => (split.samples / FIRST_PART).max(1),
+        None => (task.samples(&job.spec) / FIRST_PART).max(1),
         Some(own) => {
             // Towards the end all get less, so that all end together.
             let team: u64 = job.speeds.values().map(|speed| u64::from(*speed)).sum();
@@ -189,7 +190,7 @@ fn may_take(farm: &Farm, job: &Job, frame: Frame, slave: &Slave) -> bool {
 /// Whether the slave can do what is left of a merged frame.
 fn can_finish(job: &Job, task: &Task, slave: &Slave) -> bool {
     let denoises = job.spec.samples.as_ref().is_some_and(|split| split.denoises);
-    task.merged.is_none() || !denoises || slave.info.denoises
+    !task.lacks_finish() || !denoises || slave.info.denoises
 }
 
 /// Slaves with nothing in their hands that this job's last frames are better kept for.

@@ -27,6 +27,12 @@ pub enum Refusal {
         /// What was asked for.
         verb: &'static str,
     },
+    /// No frame has samples of which a picture could be made.
+    #[error("{0}")]
+    NothingToStop(String),
+    /// Frames that can't be given more samples.
+    #[error("{0}")]
+    CantGrow(String),
     /// A setting out of its bounds.
     #[error("{0}")]
     BadSpec(String),
@@ -43,6 +49,8 @@ impl Refusal {
             Self::UnknownFrame(..) => "unknown_frame",
             Self::UnknownSlave(_) => "unknown_slave",
             Self::WrongState { .. } => "wrong_state",
+            Self::NothingToStop(_) => "nothing_to_stop",
+            Self::CantGrow(_) => "cant_grow",
             Self::BadSpec(_) => "bad_job",
             Self::BadManifest(_) => "bad_manifest",
         }
@@ -55,6 +63,8 @@ impl Refusal {
             Self::UnknownFrame(..) => "see the job for its frames",
             Self::UnknownSlave(_) => "register first",
             Self::WrongState { .. } => "see the job for its state",
+            Self::NothingToStop(_) => "wait for the first samples, or cancel the job",
+            Self::CantGrow(_) => "send the scene as a new job with as many samples as it shall have",
             Self::BadSpec(_) | Self::BadManifest(_) => "mend the job and send it again; nothing was queued",
         }
     }

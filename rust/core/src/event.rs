@@ -5,7 +5,7 @@ use crate::{
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::JobSpec,
     lease::LeaseEnd,
-    share::{Part, Share},
+    share::{Merged, Part, Share},
     slave::SlaveInfo,
     task::{Failure, TaskResult},
 };
@@ -181,16 +181,32 @@ pub enum Event {
         /// Whether the frame goes on.
         retry: bool,
     },
-    /// All samples of a frame are in one film; what is left is to finish it.
+    /// The samples of a frame are in one film; what is left is to finish it.
     FrameMerged {
         /// Of which job.
         job: JobId,
         /// Which frame.
         frame: Frame,
-        /// All samples.
-        merged: Box<Part>,
+        /// The film and what is in it.
+        merged: Box<Merged>,
     },
-    /// The film of all samples of a frame was found damaged on the master's disk: they are rendered again.
+    /// A shared frame gets no more samples: it is merged as it is. Its leases are revoked by events of their own before this one.
+    FrameStopped {
+        /// Of which job.
+        job: JobId,
+        /// Which frame.
+        frame: Frame,
+    },
+    /// A finished frame that was shared is to have more samples.
+    FrameGrown {
+        /// Of which job.
+        job: JobId,
+        /// Which frame.
+        frame: Frame,
+        /// So many in all.
+        samples: u32,
+    },
+    /// The film of a frame's samples was found damaged on the master's disk: they are rendered again.
     MergedSpoiled {
         /// Of which job.
         job: JobId,

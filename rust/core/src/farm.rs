@@ -5,7 +5,7 @@ use crate::{
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::{Job, JobState},
     lease::Lease,
-    share::{Sharing, learn},
+    share::learn,
     slave::{Slave, SlaveState},
     task::{Failure, TaskState},
 };
@@ -103,13 +103,14 @@ impl Farm {
                 });
                 if leased {
                     self.leases.remove(lease);
-                } else if !shared && owner.is_untouched(*frame) {
+                } else if !shared {
                     // A late part of a frame that nobody had begun again.
-                    let mut sharing = Sharing::new(owner.spec.frame_samples());
-                    if sharing.take(part.share) {
-                        sharing.parts.push((**part).clone());
-                        owner.set_task(*frame, TaskState::Sharing(Box::new(sharing)));
-                    }
+                    owner.begin_sharing(*frame);
+                    owner.change_sharing(*frame, |sharing| {
+                        if sharing.take(part.share) {
+                            sharing.parts.push((**part).clone());
+                        }
+                    });
                 }
             }
             Event::PartRejected { job, frame, share, failure, retry } => {
@@ -142,13 +143,31 @@ impl Farm {
                 self.unlease(*job, *frame);
                 let Some(job) = self.jobs.get_mut(job) else { return };
                 let Some(task) = job.tasks.get_mut(frame) else { return };
-                task.merged = Some(merged.clone());
+                (task.merged, task.is_growing) = (Some(merged.clone()), false);
                 job.set_task(*frame, TaskState::Waiting);
             }
+            Event::FrameStopped { job, frame } => {
+                let Some(job) = self.jobs.get_mut(job) else { return };
+                job.begin_sharing(*frame);
+                job.change_sharing(*frame, |sharing| sharing.is_stopped = true);
+            }
+            Event::FrameGrown { job, frame, samples } => {
+                let Some(job) = self.jobs.get_mut(job) else { return };
+                let Some(task) = job.tasks.get_mut(frame) else { return };
+                if matches!(task.state, TaskState::Done(_)) && task.merged.is_some() {
+                    (task.goal, task.is_growing) = (Some(*samples), true);
+                    job.set_task(*frame, TaskState::Waiting);
+                }
+            }
             Event::MergedSpoiled { job, frame } => {
-                let Some(task) = self.jobs.get_mut(job).and_then(|job| job.tasks.get_mut(frame)) else { return };
-                task.merged = None;
-                if matches!(task.state, TaskState::Leased { .. } | TaskState::Waiting) {
+                let Some(owner) = self.jobs.get_mut(job) else { return };
+                let Some(task) = owner.tasks.get_mut(frame) else { return };
+                (task.merged, task.is_growing) = (None, false);
+                owner.change_sharing(*frame, |sharing| {
+                    std::mem::take(&mut sharing.merged).into_iter().for_each(|share| sharing.release(share));
+                });
+                let state = self.jobs.get(job).and_then(|job| job.tasks.get(frame)).map(|task| &task.state);
+                if matches!(state, Some(TaskState::Leased { .. } | TaskState::Waiting)) {
                     self.unlease(*job, *frame);
                     if let Some(job) = self.jobs.get_mut(job) {
                         job.set_task(*frame, TaskState::Waiting);

@@ -3,7 +3,6 @@
 use crate::{
     farm::Farm,
     job::{Counts, JobState},
-    share::Share,
     slave::SlaveState,
     task::TaskState,
 };
@@ -22,15 +21,15 @@ impl Farm {
                 if job.waiting.contains(frame) != (task.state == TaskState::Waiting) {
                     return fail(format!("frame {frame}: the queue and its state disagree"));
                 }
-                let finishing = task.merged.is_some() && task.state == TaskState::Waiting;
+                let finishing = task.lacks_finish() && task.state == TaskState::Waiting;
                 if job.finishing.contains(frame) != finishing {
                     return fail(format!("frame {frame}: its finish and the job disagree"));
                 }
-                if let Some(merged) = &task.merged {
-                    let all = Share { offset: 0, samples: job.spec.frame_samples() };
-                    if merged.share != all || matches!(task.state, TaskState::Sharing(_)) {
-                        return fail(format!("frame {frame}: merged, and shared out all the same"));
-                    }
+                if task.lacks_finish() && matches!(task.state, TaskState::Sharing(_)) {
+                    return fail(format!("frame {frame}: merged, and shared out all the same"));
+                }
+                if task.is_growing && (task.merged.is_none() || task.goal.is_none()) {
+                    return fail(format!("frame {frame}: it is to have more, but more than what?"));
                 }
                 if let TaskState::Leased { lease } = task.state {
                     let held = self.leases.get(&lease).is_some_and(|l| l.job == *id && l.frames.contains(frame));
@@ -39,11 +38,16 @@ impl Farm {
                     }
                 }
                 if let TaskState::Sharing(sharing) = &task.state {
-                    let samples = job.spec.frame_samples();
+                    let samples = task.samples(&job.spec);
+                    let before =
+                        task.merged.as_ref().filter(|_| task.is_growing).map_or(&[][..], |merged| &merged.shares);
+                    if sharing.merged != before {
+                        return fail(format!("frame {frame}: what was merged of it and its samples disagree"));
+                    }
                     if let Err(why) = sharing.check(samples) {
                         return fail(format!("frame {frame}: {why}"));
                     }
-                    if sharing.leased.is_empty() && sharing.parts.is_empty() {
+                    if sharing.is_untouched() {
                         return fail(format!("frame {frame}: shared by nobody"));
                     }
                     for (lease, share) in &sharing.leased {
@@ -55,9 +59,12 @@ impl Farm {
                         }
                     }
                 }
-                let open = matches!(&task.state, TaskState::Sharing(sharing) if !sharing.free.is_empty());
+                let open = matches!(&task.state, TaskState::Sharing(sharing) if sharing.is_open());
                 if open != job.open_shares.contains(frame) {
                     return fail(format!("frame {frame}: its free samples and the job disagree"));
+                }
+                if matches!(task.state, TaskState::Leased { .. }) && !task.may_be_whole() {
+                    return fail(format!("frame {frame}: leased as a whole, but it has samples of its own"));
                 }
                 if task.strikes as usize > task.failures.len() {
                     return fail(format!("frame {frame}: more strikes than failures"));

@@ -257,14 +257,15 @@ impl Job {
         let TaskState::Sharing(sharing) = &task.state else { return false };
         let mut sharing = sharing.clone();
         change(&mut sharing);
-        let untouched = sharing.leased.is_empty() && sharing.parts.is_empty();
-        self.set_task(frame, if untouched { TaskState::Waiting } else { TaskState::Sharing(sharing) });
+        // With nothing to hand over it can't be stopped.
+        sharing.is_stopped &= !(sharing.parts.is_empty() && sharing.merged.is_empty());
+        self.set_task(frame, if sharing.is_untouched() { TaskState::Waiting } else { TaskState::Sharing(sharing) });
         true
     }
 
-    /// Whether a frame waits of which there are no samples yet.
+    /// Whether a frame waits for samples of which nobody has any.
     pub(crate) fn is_untouched(&self, frame: Frame) -> bool {
-        self.tasks.get(&frame).is_some_and(|task| task.state == TaskState::Waiting && task.merged.is_none())
+        self.tasks.get(&frame).is_some_and(|task| task.state == TaskState::Waiting && !task.lacks_finish())
     }
 
     /// Puts free samples of a frame into a lease.
@@ -274,12 +275,16 @@ impl Job {
                 sharing.leased.insert(lease, share);
             }
         };
-        if self.is_untouched(frame) {
-            let mut sharing = Sharing::new(self.spec.frame_samples());
-            lease_it(&mut sharing);
+        self.begin_sharing(frame);
+        self.change_sharing(frame, lease_it);
+    }
+
+    /// A frame that waits is one that slaves render together; whoever calls this adds a lease or a part, or stops it.
+    pub(crate) fn begin_sharing(&mut self, frame: Frame) {
+        if self.is_untouched(frame)
+            && let Some(sharing) = self.tasks.get(&frame).map(|task| task.sharing(&self.spec))
+        {
             self.set_task(frame, TaskState::Sharing(Box::new(sharing)));
-        } else {
-            self.change_sharing(frame, lease_it);
         }
     }
 
@@ -293,11 +298,11 @@ impl Job {
             _ => self.waiting.remove(&frame),
         };
         match state {
-            TaskState::Waiting if task.merged.is_some() => self.finishing.insert(frame),
+            TaskState::Waiting if task.merged.is_some() && !task.is_growing => self.finishing.insert(frame),
             _ => self.finishing.remove(&frame),
         };
         match &state {
-            TaskState::Sharing(sharing) if !sharing.free.is_empty() => self.open_shares.insert(frame),
+            TaskState::Sharing(sharing) if sharing.is_open() => self.open_shares.insert(frame),
             _ => self.open_shares.remove(&frame),
         };
         task.state = state;

@@ -15,6 +15,7 @@ pub mod job;
 pub mod lease;
 pub mod liveness;
 pub mod manifest;
+mod more;
 mod poll;
 pub mod recipe;
 pub mod retry;

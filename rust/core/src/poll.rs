@@ -10,7 +10,7 @@ use crate::{
     job::{Job, JobState},
     lease::{Lease, LeaseEnd},
     scheduler::{Decision, Reply, end_all},
-    share::{Share, Sharing},
+    share::Share,
     slave::SlaveState,
     task::TaskState,
     wire::{HeldLease, LeaseGrant, PollReply},
@@ -65,8 +65,16 @@ pub(crate) fn decide(farm: &Farm, id: SlaveId, held: Vec<HeldLease>, want: Want)
             _ => Event::LeaseGranted { lease, slave: id, job, frames: frames.clone() },
         });
         let of = farm.jobs.get(&job).ok_or(Refusal::UnknownJob(job))?;
-        let spec = of.spec.clone();
-        let film = |frame: &Frame| Some((*frame, of.tasks.get(frame)?.merged.as_ref()?.result.film));
+        let mut spec = of.spec.clone();
+        // Of how many samples its own are some is what this frame has by now.
+        let grown = share.and(frames.first()).and_then(|frame| of.tasks.get(frame)?.goal);
+        if let (Some(split), Some(samples)) = (&mut spec.samples, grown) {
+            split.samples = samples;
+        }
+        let film = |frame: &Frame| {
+            let task = of.tasks.get(frame).filter(|task| task.lacks_finish())?;
+            Some((*frame, task.merged.as_ref()?.result.film))
+        };
         let merged = frames.iter().filter_map(film).collect();
         // The farm's setting is not part of the durable state: whoever answers over the network adds it.
         grant = Some(Box::new(LeaseGrant { lease, job, frames, share, merged, spec, scripts: false }));
@@ -101,11 +109,11 @@ fn is_free(farm: &Farm, slave: SlaveId, job: JobId, frame: Frame, share: Option<
     let open = |job: &&Job| matches!(job.state, JobState::Active | JobState::Paused) && !job.blacklist.contains(&slave);
     let Some(job) = farm.jobs.get(&job).filter(open) else { return false };
     let Some(task) = job.tasks.get(&frame) else { return false };
-    let whole = || Sharing::new(job.spec.frame_samples());
     let free = match (&task.state, share) {
-        (TaskState::Waiting, None) => true,
-        (TaskState::Waiting, Some(share)) => task.merged.is_none() && whole().is_free(share),
-        (TaskState::Sharing(sharing), Some(share)) => sharing.is_free(share),
+        // Of a frame that was given more samples it may be the finish of what it was before.
+        (TaskState::Waiting, None) => task.goal.is_none(),
+        (TaskState::Waiting, Some(share)) => !task.lacks_finish() && task.sharing(&job.spec).is_free(share),
+        (TaskState::Sharing(sharing), Some(share)) => !sharing.is_stopped && sharing.is_free(share),
         _ => false,
     };
     // A frame it failed is not taken back: that poll was sent before the failure was known.

@@ -6,12 +6,13 @@ use crate::{
     error::Refusal,
     event::Event,
     farm::Farm,
+    frames::FrameList,
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::{Job, JobSpec, JobState},
     lease::{Lease, LeaseEnd},
-    poll,
+    more, poll,
     retry::RetryPolicy,
-    share::{Part, Share, Sharing},
+    share::{Merged, Part, Share},
     slave::{SlaveInfo, SlaveState},
     task::{Failure, TaskError, TaskResult, TaskState},
     wire::{HeldLease, PollReply},
@@ -98,16 +99,32 @@ pub enum Command {
         /// Why.
         error: TaskError,
     },
-    /// A film of all samples of a frame whose parts are all there.
+    /// A film of the samples of a frame to which no more come.
     Merge {
         /// Of which job.
         job: JobId,
         /// Which frame.
         frame: Frame,
-        /// All samples.
-        merged: Box<Part>,
+        /// The film and what is in it.
+        merged: Box<Merged>,
     },
-    /// A picture that was believed is damaged on the master's disk, or a film of all samples.
+    /// Hand shared frames over with the samples they have.
+    Stop {
+        /// Of which job.
+        job: JobId,
+        /// Which frames; None: all that have samples, and no other is begun.
+        frames: Option<FrameList>,
+    },
+    /// Give finished frames that were shared more samples.
+    More {
+        /// Of which job.
+        job: JobId,
+        /// How many more; a frame that was stopped gets at least those it lacks.
+        samples: u32,
+        /// Which frames; None: all that can have more.
+        frames: Option<FrameList>,
+    },
+    /// A picture that was believed is damaged on the master's disk, or a film of a frame's samples.
     Spoil {
         /// Of which job.
         job: JobId,
@@ -241,18 +258,25 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             let task = job.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
             // A late result of a lost or given-back lease is welcome as long as the frame is not done: work is
             // never wasted. A second one is dropped.
-            let fresh = !matches!(task.state, TaskState::Done(_)) && job.state != JobState::Canceled;
+            let open = match &task.state {
+                TaskState::Done(_) => false,
+                // Of a frame that was given more samples it may be the finish of what it was before.
+                TaskState::Leased { lease } if task.goal.is_some() => {
+                    farm.leases.get(lease).is_some_and(|lease| lease.slave == result.slave)
+                }
+                _ => task.goal.is_none(),
+            };
+            let fresh = open && job.state != JobState::Canceled;
             let events = if fresh { vec![Event::TaskDone { job: id, frame, result }] } else { vec![] };
             Decision::new(events, Reply::HandedIn(fresh))
         }
         Command::HandInPart { job: id, frame, lease, part } => {
             let job = job(farm, id)?;
             let task = job.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
-            let samples = job.spec.frame_samples();
             let fresh = job.state != JobState::Canceled
                 && match &task.state {
                     TaskState::Sharing(sharing) => sharing.welcomes(lease, part.share),
-                    TaskState::Waiting if task.merged.is_none() => Sharing::new(samples).is_free(part.share),
+                    TaskState::Waiting if !task.lacks_finish() => task.sharing(&job.spec).is_free(part.share),
                     _ => false,
                 };
             let events = if fresh { vec![Event::ShareDone { job: id, frame, lease, part }] } else { vec![] };
@@ -274,13 +298,24 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             Decision::new(events, Reply::Ok)
         }
         Command::Merge { job: id, frame, merged } => {
-            let task = job(farm, id)?.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
-            let all = Share { offset: 0, samples: job(farm, id)?.spec.frame_samples() };
-            let complete =
-                merged.share == all && matches!(&task.state, TaskState::Sharing(sharing) if sharing.is_complete());
-            let events = if complete { vec![Event::FrameMerged { job: id, frame, merged }] } else { vec![] };
-            Decision::new(events, Reply::HandedIn(complete))
+            let job = job(farm, id)?;
+            let task = job.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
+            // Of other samples than there are now it is old news: the merge is begun anew.
+            let fresh = job.state != JobState::Canceled
+                && matches!(&task.state, TaskState::Sharing(sharing)
+                    if sharing.is_complete() && sharing.done() == merged.shares);
+            let mut events = Vec::new();
+            if fresh {
+                let result = Box::new(merged.result.clone());
+                events.push(Event::FrameMerged { job: id, frame, merged });
+                if !job.spec.samples.as_ref().is_some_and(|split| split.finishes) {
+                    events.push(Event::TaskDone { job: id, frame, result });
+                }
+            }
+            Decision::new(events, Reply::HandedIn(fresh))
         }
+        Command::Stop { job: id, frames } => more::stop(farm, job(farm, id)?, frames),
+        Command::More { job: id, samples, frames } => more::more(job(farm, id)?, samples, frames),
         Command::Spoil { job: id, frame, film } => {
             let task = job(farm, id)?.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
             let mut events = Vec::new();
@@ -316,7 +351,7 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
 }
 
 /// Cycles' own limit.
-const MAX_SAMPLES: u32 = 1 << 24;
+pub(crate) const MAX_SAMPLES: u32 = 1 << 24;
 
 fn submit(farm: &Farm, spec: Box<JobSpec>) -> Result<Decision, Refusal> {
     let bad = |what: &str| Err(Refusal::BadSpec(what.to_owned()));
@@ -386,6 +421,6 @@ fn check_priority(priority: u8) -> Result<(), Refusal> {
     if priority > 100 { Err(Refusal::BadSpec("the priority is 0 to 100".into())) } else { Ok(()) }
 }
 
-fn wrong_state(job: &Job, verb: &'static str) -> Refusal {
+pub(crate) fn wrong_state(job: &Job, verb: &'static str) -> Refusal {
     Refusal::WrongState { job: job.id, status: job.status(), verb }
 }

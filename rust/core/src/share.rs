@@ -43,6 +43,10 @@ pub struct SampleSplit {
     /// Whether that is denoising, which not every Blender can do.
     #[serde(default)]
     pub denoises: bool,
+    /// Up to so many samples a frame can be given more later and is as if it had had all from the start. 0: not at all, its
+    /// samples depend on how many there are.
+    #[serde(default)]
+    pub can_grow_to: u32,
 }
 
 /// A part that was handed in.
@@ -56,8 +60,29 @@ pub struct Part {
     pub view: Option<crate::digest::Digest>,
 }
 
-/// A frame that slaves render together. Every sample is free, leased or in a part, and in one of them only. Written down
-/// are only the parts: leases are kept with all others, and the rest is free.
+/// What slaves rendered of a frame, in one film, before anything that needs all of it. The film is itself a part, so that samples
+/// can be added to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Merged {
+    /// Its samples, in order, none touching the next.
+    pub shares: Vec<Share>,
+    /// The film of them, and its picture.
+    pub result: TaskResult,
+    /// The scene's view transform as a table, for previews.
+    #[serde(default)]
+    pub view: Option<crate::digest::Digest>,
+}
+
+impl Merged {
+    /// How many samples it has.
+    pub fn samples(&self) -> u32 {
+        self.shares.iter().map(|share| share.samples).sum()
+    }
+}
+
+/// A frame that slaves render together. Every sample is free, leased, in a part or in an earlier merge to which samples
+/// are added, and in one of them only. Written down are only the parts: leases are kept with all others, the earlier merge with
+/// the task, and the rest is free.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sharing {
     /// In nobody's hands; in order, none touching the next.
@@ -66,6 +91,12 @@ pub struct Sharing {
     /// On slaves.
     #[serde(skip)]
     pub leased: BTreeMap<LeaseId, Share>,
+    /// In the film of an earlier merge.
+    #[serde(skip)]
+    pub merged: Vec<Share>,
+    /// Somebody wants it as it is: it is merged of the samples that are there.
+    #[serde(default)]
+    pub is_stopped: bool,
     /// Handed in, in the order they came.
     pub parts: Vec<Part>,
 }
@@ -74,6 +105,13 @@ impl Sharing {
     /// Of a frame with so many samples, of which nothing is begun.
     pub fn new(samples: u32) -> Self {
         Self { free: vec![Share { offset: 0, samples }], ..Self::default() }
+    }
+
+    /// Of a frame that has some of them from before.
+    pub fn going_on(samples: u32, merged: Vec<Share>) -> Self {
+        let mut sharing = Self::new(samples);
+        sharing.merged = merged.into_iter().filter(|share| sharing.take(*share)).collect();
+        sharing
     }
 
     /// The first free samples, at most so many.
@@ -88,12 +126,27 @@ impl Sharing {
 
     /// How many samples are handed in.
     pub fn done_samples(&self) -> u32 {
-        self.parts.iter().map(|part| part.share.samples).sum()
+        self.done().iter().map(|share| share.samples).sum()
     }
 
-    /// Whether all samples are handed in.
+    /// The samples that are handed in, in order, none touching the next.
+    pub fn done(&self) -> Vec<Share> {
+        joined(self.merged.iter().copied().chain(self.parts.iter().map(|part| part.share)).collect())
+    }
+
+    /// Whether nothing more is to come: all samples are handed in, or no more are wanted.
     pub fn is_complete(&self) -> bool {
-        self.free.is_empty() && self.leased.is_empty()
+        self.leased.is_empty() && (self.is_stopped || self.free.is_empty())
+    }
+
+    /// Whether a slave may have samples of it.
+    pub fn is_open(&self) -> bool {
+        !self.is_stopped && !self.free.is_empty()
+    }
+
+    /// Whether nobody is at it and it is no further than it was.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.leased.is_empty() && self.parts.is_empty() && !self.is_stopped
     }
 
     /// Whether all these samples are free.
@@ -114,15 +167,7 @@ impl Sharing {
     /// Gives samples back.
     pub(crate) fn release(&mut self, share: Share) {
         self.free.push(share);
-        self.free.sort_unstable();
-        let mut joined: Vec<Share> = Vec::with_capacity(self.free.len());
-        for share in self.free.drain(..) {
-            match joined.last_mut() {
-                Some(last) if last.end() == share.offset => last.samples += share.samples,
-                _ => joined.push(share),
-            }
-        }
-        self.free = joined;
+        self.free = joined(std::mem::take(&mut self.free));
     }
 
     /// Whether a part of these samples, rendered by this lease, is welcome: nobody else has them or handed them in.
@@ -134,6 +179,7 @@ impl Sharing {
     pub(crate) fn check(&self, samples: u32) -> Result<(), String> {
         let mut all = self.free.clone();
         all.extend(self.leased.values());
+        all.extend(&self.merged);
         all.extend(self.parts.iter().map(|part| part.share));
         all.sort_unstable();
         let mut at = 0;
@@ -145,6 +191,19 @@ impl Sharing {
         }
         if at == samples { Ok(()) } else { Err(format!("{at} samples instead of {samples}")) }
     }
+}
+
+/// In order, and those that touch as one.
+fn joined(mut shares: Vec<Share>) -> Vec<Share> {
+    shares.sort_unstable();
+    let mut joined: Vec<Share> = Vec::with_capacity(shares.len());
+    for share in shares {
+        match joined.last_mut() {
+            Some(last) if last.end() == share.offset => last.samples += share.samples,
+            _ => joined.push(share),
+        }
+    }
+    joined
 }
 
 /// Samples per second that slaves reached in a job, in thousandths: whole numbers, so that a replay is the same.

@@ -9,7 +9,6 @@ use crate::{
     ids::{Frame, JobId, SlaveId},
     job::{Job, JobHead, JobState},
     lease::Lease,
-    share::Sharing,
     slave::Slave,
     task::{Task, TaskState},
 };
@@ -52,6 +51,8 @@ impl Touched {
             | Event::TaskFailed { job, frame, .. }
             | Event::FrameMerged { job, frame, .. }
             | Event::MergedSpoiled { job, frame }
+            | Event::FrameStopped { job, frame }
+            | Event::FrameGrown { job, frame, .. }
             | Event::TaskSpoiled { job, frame } => {
                 self.jobs.insert(*job);
                 self.tasks.insert((*job, *frame));
@@ -126,14 +127,16 @@ impl Restore {
         let Some(job) = self.farm.jobs.get_mut(&job) else { return };
         let Some(slot) = job.tasks.get_mut(&frame) else { return };
         (slot.failures, slot.strikes, slot.merged) = (task.failures, task.strikes, task.merged);
+        (slot.goal, slot.is_growing) = (task.goal, task.is_growing);
         let slot_is_merged = slot.merged.is_some();
         let state = match task.state {
             TaskState::Leased { .. } => TaskState::Waiting,
             // Only the parts count; what is leased comes with the leases, and the rest is free.
             TaskState::Sharing(saved) => {
-                let mut sharing = Sharing::new(job.spec.frame_samples());
+                let mut sharing = slot.sharing(&job.spec);
                 sharing.parts = saved.parts.into_iter().filter(|part| sharing.take(part.share)).collect();
-                if sharing.parts.is_empty() { TaskState::Waiting } else { TaskState::Sharing(Box::new(sharing)) }
+                sharing.is_stopped = saved.is_stopped;
+                if sharing.is_untouched() { TaskState::Waiting } else { TaskState::Sharing(Box::new(sharing)) }
             }
             state => state,
         };

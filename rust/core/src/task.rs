@@ -3,7 +3,8 @@
 use crate::{
     digest::Digest,
     ids::{LeaseId, SlaveId, Timestamp},
-    share::{Part, Sharing},
+    job::JobSpec,
+    share::{Merged, Sharing},
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +21,9 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// A frame that is shared is `Sharing` in place of `Leased`, until its last part is merged, and `Waiting` again when it has
-/// neither leases nor parts. If the scene has a denoiser or a compositor, a merged frame is `Waiting` and `Leased` once more,
-/// with [`Task::merged`]: what is left to do is then to finish it.
+/// neither leases nor parts. Somebody may stop it before: then it is merged of what is there. If the scene has a denoiser or a compositor, a merged frame is `Waiting` and `Leased` once more,
+/// with [`Task::merged`]: what is left to do is then to finish it. A frame that is done can be given more samples: it is `Waiting`
+/// again for these alone, and then only ever shared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum TaskState {
@@ -49,15 +51,54 @@ pub struct Task {
     pub failures: Vec<Failure>,
     /// How many of `failures` count against the retry limit; a requeue starts anew.
     pub strikes: u32,
-    /// All samples of it, from its parts; not denoised and not composited yet.
+    /// What its parts made together; not denoised and not composited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub merged: Option<Box<Part>>,
+    pub merged: Option<Box<Merged>>,
+    /// How many samples it shall have in all, since somebody gave it more.
+    #[serde(default)]
+    pub goal: Option<u32>,
+    /// Whether samples are to be added to what is merged.
+    #[serde(default)]
+    pub is_growing: bool,
 }
 
 impl Task {
     /// A task nobody has tried.
     pub fn waiting() -> Self {
-        Self { state: TaskState::Waiting, failures: Vec::new(), strikes: 0, merged: None }
+        Self {
+            state: TaskState::Waiting,
+            failures: Vec::new(),
+            strikes: 0,
+            merged: None,
+            goal: None,
+            is_growing: false,
+        }
+    }
+
+    /// How many samples it shall have in all; 0 when they can't be shared out.
+    pub fn samples(&self, spec: &JobSpec) -> u32 {
+        self.goal.unwrap_or_else(|| spec.frame_samples())
+    }
+
+    /// Which of its samples are where, if it is shared now or were to be.
+    pub fn sharing(&self, spec: &JobSpec) -> Sharing {
+        match &self.state {
+            TaskState::Sharing(sharing) => (**sharing).clone(),
+            _ => {
+                let merged = self.merged.as_ref().filter(|_| self.is_growing);
+                Sharing::going_on(self.samples(spec), merged.map(|merged| merged.shares.clone()).unwrap_or_default())
+            }
+        }
+    }
+
+    /// Whether its samples are there, as many as it shall have, and what is left is to finish it.
+    pub fn lacks_finish(&self) -> bool {
+        self.merged.is_some() && !self.is_growing && !matches!(self.state, TaskState::Done(_))
+    }
+
+    /// Whether a slave may have it as a whole: to finish it, or to render it with the job's number of samples.
+    pub fn may_be_whole(&self) -> bool {
+        self.lacks_finish() || self.goal.is_none()
     }
 
     /// Whether this slave already failed it.

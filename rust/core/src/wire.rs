@@ -3,6 +3,7 @@
 use crate::{
     balance::Want,
     digest::Digest,
+    frames::FrameList,
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::{JobSpec, JobState},
     retry::RetryPolicy,
@@ -225,6 +226,24 @@ pub struct FailRequest {
     pub log: Option<Digest>,
 }
 
+/// `POST /api/v1/jobs/{id}/stop`: hand shared frames over with the samples they have.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StopRequest {
+    /// Which; None: all that have samples, and the job pauses if there are others.
+    #[serde(default)]
+    pub frames: Option<FrameList>,
+}
+
+/// `POST /api/v1/jobs/{id}/more`: finished frames that were shared get more samples.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MoreRequest {
+    /// How many more; a frame that was stopped gets at least those it lacks.
+    pub samples: u32,
+    /// Which; None: all that can have more.
+    #[serde(default)]
+    pub frames: Option<FrameList>,
+}
+
 /// A job in a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobView {
@@ -309,7 +328,8 @@ pub struct TaskView {
     pub film_bytes: Option<u64>,
     /// Whether there is a JPEG.
     pub preview: bool,
-    /// Of a frame that slaves render together: samples handed in, and all.
+    /// Of a frame that slaves render or rendered together: samples that are in it or handed in, and all. Fewer than all in
+    /// a frame that is done: somebody stopped it.
     #[serde(default)]
     pub samples: Option<[u32; 2]>,
     /// Whether all samples are there and what is left is denoising and compositing.

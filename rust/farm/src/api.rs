@@ -9,11 +9,13 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use netrender_core::{
     digest::Digest,
+    frames::FrameList,
     ids::{Frame, JobId, SlaveId},
     job::JobSpec,
     wire::{
         ErrorBody, FailRequest, FarmView, HandInReply, HandInRequest, Heartbeat, JobDetail, MasterInfo, MissingReply,
-        MissingRequest, PROTOCOL, PollReply, PollRequest, RegisterReply, RegisterRequest, SubmitReply,
+        MissingRequest, MoreRequest, PROTOCOL, PollReply, PollRequest, RegisterReply, RegisterRequest, StopRequest,
+        SubmitReply,
     },
 };
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
@@ -168,6 +170,18 @@ impl Api {
     /// `pause`, `resume`, `cancel` or `requeue`.
     pub async fn change_job(&self, job: JobId, verb: &str) -> Result<(), ApiError> {
         self.send(self.request(Method::POST, &format!("api/v1/jobs/{job}/{verb}"))).await.map(drop)
+    }
+
+    /// Hands shared frames over with the samples they have: these, or all that have any.
+    pub async fn stop(&self, job: JobId, frames: Option<FrameList>) -> Result<(), ApiError> {
+        let request = self.request(Method::POST, &format!("api/v1/jobs/{job}/stop"));
+        self.send(request.json(&StopRequest { frames })).await.map(drop)
+    }
+
+    /// Gives finished frames that were shared more samples: these, or all that can have more.
+    pub async fn more(&self, job: JobId, samples: u32, frames: Option<FrameList>) -> Result<(), ApiError> {
+        let request = self.request(Method::POST, &format!("api/v1/jobs/{job}/more"));
+        self.send(request.json(&MoreRequest { samples, frames })).await.map(drop)
     }
 
     /// Removes a job with all its files.

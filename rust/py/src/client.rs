@@ -62,6 +62,14 @@ impl Client {
     }
 }
 
+/// Empty: None.
+fn frame_list(text: &str) -> PyResult<Option<FrameList>> {
+    match text.trim() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|error| errors::UsageError::new_err(format!("{error}"))),
+    }
+}
+
 fn job_request(request: &Bound<'_, PyDict>) -> PyResult<JobRequest> {
     let request: JobRequest = pythonize::depythonize(request)
         .map_err(|error| errors::UsageError::new_err(format!("the job can't be read: {error}")))?;
@@ -131,10 +139,7 @@ impl Client {
     }
 
     fn fetch(&self, job: u32, frames: &str, what: &str, output: PathBuf) -> PyResult<Transfer> {
-        let frames: Option<FrameList> = match frames.trim() {
-            "" => None,
-            text => Some(text.parse().map_err(|error| errors::UsageError::new_err(format!("{error}")))?),
-        };
+        let frames = frame_list(frames)?;
         let what = FetchWhat::parse(what).map_err(errors::from_client)?;
         let transfer = client::Transfer::default();
         let (working, master) = (transfer.clone(), self.master.clone());
@@ -169,5 +174,19 @@ impl Client {
 
     fn requeue(&self, py: Python<'_>, job: u32) -> PyResult<()> {
         self.change(py, job, "requeue")
+    }
+
+    #[pyo3(signature = (job, frames = ""))]
+    fn hand_over(&self, py: Python<'_>, job: u32, frames: &str) -> PyResult<()> {
+        let (runtime, frames) = (runtime()?, frame_list(frames)?);
+        let work = async { Ok(client::connect(&self.master).await?.stop(JobId(job), frames).await?) };
+        py.detach(|| runtime.block_on(work)).map_err(errors::from_client)
+    }
+
+    #[pyo3(signature = (job, samples, frames = ""))]
+    fn more(&self, py: Python<'_>, job: u32, samples: u32, frames: &str) -> PyResult<()> {
+        let (runtime, frames) = (runtime()?, frame_list(frames)?);
+        let work = async { Ok(client::connect(&self.master).await?.more(JobId(job), samples, frames).await?) };
+        py.detach(|| runtime.block_on(work)).map_err(errors::from_client)
     }
 }

@@ -7,10 +7,10 @@ use netrender_core::{
     event::Record,
     farm::Farm,
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
-    job::{JobSpec, Split},
+    job::{JobSpec, JobState, Split},
     retry::RetryPolicy,
     scheduler::{Command, Reply, decide},
-    share::{Part, Share},
+    share::{Merged, Part},
     slave::{SlaveInfo, Version},
     snapshot::{Rest, Restore, Touched},
     task::{TaskError, TaskResult, TaskState},
@@ -153,20 +153,29 @@ impl Env {
             Reply::HandedIn(fresh) => fresh,
             other => panic!("{other:?}"),
         };
-        let complete =
-            matches!(&self.farm.jobs[&job].tasks[&frame].state, TaskState::Sharing(sharing) if sharing.is_complete());
-        let split = self.farm.jobs[&job].spec.samples.clone();
-        match split.filter(|_| complete) {
-            Some(split) if split.finishes => {
-                let share = Share { offset: 0, samples: split.samples };
-                let merged = Box::new(Part { share, result: result(slave), view: None });
-                let reply = self.step(Command::Merge { job, frame, merged }).unwrap();
-                assert_eq!(reply, Reply::HandedIn(true), "a merged frame is welcome");
-            }
-            Some(_) => assert!(self.hand_in(slave, job, frame), "a merged frame is welcome"),
-            None => {}
-        }
+        self.merge(job, frame);
         Ok(fresh)
+    }
+
+    /// As the master does with a frame to which nothing more comes; true if it was one.
+    pub fn merge(&mut self, job: JobId, frame: Frame) -> bool {
+        let TaskState::Sharing(sharing) = &self.farm.jobs[&job].tasks[&frame].state else { return false };
+        let open = matches!(self.farm.jobs[&job].state, JobState::Active | JobState::Paused);
+        if !sharing.is_complete() || !open {
+            return false;
+        }
+        let merged = Box::new(Merged { shares: sharing.done(), result: result(SlaveId(1)), view: None });
+        let told = self.step(Command::Merge { job, frame, merged });
+        assert_eq!(told, Ok(Reply::HandedIn(true)), "a merged frame is welcome");
+        true
+    }
+
+    /// The same with all frames.
+    pub fn merge_all(&mut self) {
+        let frames: Vec<_> = self.farm.jobs.values().flat_map(|job| job.tasks.keys().map(|f| (job.id, *f))).collect();
+        for (job, frame) in frames {
+            self.merge(job, frame);
+        }
     }
 
     pub fn fail(&mut self, slave: SlaveId, lease: LeaseId, job: JobId, frame: Frame) {

@@ -8,7 +8,7 @@ use netrender_core::{
     ids::{JobId, SlaveId},
     job::{JobState, Split},
     scheduler::{Command, Reply},
-    share::{SampleSplit, Sharing},
+    share::SampleSplit,
     task::{TaskError, TaskState},
     wire::HeldLease,
 };
@@ -47,6 +47,17 @@ pub enum Step {
         job: u8,
         verb: u8,
     },
+    /// Shared frames are handed over as they are: all, or the first.
+    Stop {
+        job: u8,
+        first: bool,
+    },
+    /// Finished shared frames get more samples: all, or the first.
+    More {
+        job: u8,
+        samples: u8,
+        first: bool,
+    },
     Restart,
     /// The log is folded into the snapshot.
     Snapshot,
@@ -81,6 +92,8 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Snapshot),
         1 => Just(Step::Spoil),
         1 => Just(Step::Reject),
+        1 => (0u8..4, prop::bool::ANY).prop_map(|(job, first)| Step::Stop { job, first }),
+        2 => (0u8..4, 1u8..64, prop::bool::ANY).prop_map(|(job, samples, first)| Step::More { job, samples, first }),
         1 => (0u8..4, 0u8..6).prop_map(|(job, verb)| Step::Change { job, verb }),
         1 => Just(Step::Restart),
     ]
@@ -102,11 +115,12 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             spec.split = [Split::Off, Split::Samples, Split::Auto, Split::Samples][usize::from(split)];
             let finishes = split == 3;
             spec.samples = (split > 0).then(|| SampleSplit {
-                samples: 64,
+                samples: 16,
                 layers: BTreeMap::new(),
                 is_subset: true,
                 finishes,
                 denoises: finishes,
+                can_grow_to: 64,
             });
             env.submit(spec);
         }
@@ -144,18 +158,18 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             let Some(lease) = slaves.hands.get(&slave).and_then(|hands| hands.first()).cloned() else { return };
             let (job, frame) = (lease.job, lease.frames[0]);
             let open = env.farm.jobs.get(&job).filter(|job| job.state != JobState::Deleted);
-            let Some((before, merged)) =
-                open.map(|job| &job.tasks[&frame]).map(|task| (task.state.clone(), task.merged.is_some()))
-            else {
+            let Some((spec, task)) = open.map(|job| (job.spec.clone(), job.tasks[&frame].clone())) else {
                 assert_eq!(env.hand_in_held(*number, &lease), Err(Refusal::UnknownJob(job)), "deleted");
                 return forget_first(slaves, slave);
             };
             let canceled = env.farm.jobs[&job].state == JobState::Canceled;
-            let wanted = match (&before, lease.share) {
+            let leased = |id| env.farm.leases.get(&id).is_some_and(|lease| lease.slave == *number);
+            let wanted = match (&task.state, lease.share) {
                 (TaskState::Done(_), _) => false,
-                (_, None) => true,
+                (TaskState::Leased { lease }, None) if task.goal.is_some() => leased(*lease),
+                (_, None) => task.goal.is_none(),
                 (TaskState::Sharing(sharing), Some(share)) => sharing.welcomes(lease.lease, share),
-                (TaskState::Waiting, Some(share)) => !merged && Sharing::new(64).is_free(share),
+                (TaskState::Waiting, Some(share)) => !task.lacks_finish() && task.sharing(&spec).is_free(share),
                 _ => false,
             };
             assert_eq!(env.hand_in_held(*number, &lease), Ok(wanted && !canceled), "accepted exactly once");
@@ -196,6 +210,26 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             if let Some((job, frame, share)) = first {
                 let error = TaskError { kind: "bad_part".into(), message: String::new() };
                 env.step(Command::RejectPart { job, frame, share, error }).unwrap();
+            }
+        }
+        Step::Stop { job, first } => {
+            let job = latest(env, job);
+            let frames = first.then(|| "1".parse().unwrap());
+            if env.step(Command::Stop { job, frames }).is_ok() {
+                env.merge_all();
+                let shared = env.farm.jobs[&job].tasks.values().any(|task| match &task.state {
+                    TaskState::Sharing(sharing) => !first && sharing.done_samples() > 0,
+                    _ => false,
+                });
+                assert!(!shared, "what was there is handed over");
+            }
+        }
+        Step::More { job, samples, first } => {
+            let job = latest(env, job);
+            let frames = first.then(|| "1".parse().unwrap());
+            let before = env.farm.clone();
+            if env.step(Command::More { job, samples: u32::from(samples), frames }).is_err() {
+                assert_eq!(env.farm, before, "all or none");
             }
         }
         Step::Spoil => {
@@ -259,6 +293,7 @@ fn forget_first(slaves: &mut Slaves, slave: u8) {
 pub fn finish(env: &mut Env) {
     let done_before: Vec<_> = env.farm.jobs.values().map(|job| job.counts.done).collect();
     assert_eq!(env.replayed(), env.farm);
+    env.merge_all();
     for (id, state) in env.farm.jobs.values().map(|job| (job.id, job.state)).collect::<Vec<_>>() {
         if state == JobState::Paused {
             env.step(Command::Resume(id)).unwrap();

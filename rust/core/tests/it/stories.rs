@@ -301,7 +301,14 @@ fn what_a_slave_did_not_save_of_a_lease_goes_back_at_once() {
 }
 
 fn shared(frames: &str, samples: u32) -> JobSpec {
-    let split = SampleSplit { samples, layers: Default::default(), is_subset: true, finishes: false, denoises: false };
+    let split = SampleSplit {
+        samples,
+        layers: Default::default(),
+        is_subset: true,
+        finishes: false,
+        denoises: false,
+        can_grow_to: 256,
+    };
     JobSpec { split: Split::Samples, samples: Some(split), ..spec(frames) }
 }
 
@@ -312,7 +319,7 @@ fn sharing(env: &Env, job: JobId) -> &Sharing {
     }
 }
 
-/// Slaves with a speed each render one frame together until it is merged; how many samples each did, and the last shares.
+/// Slaves with a speed each render a job's frames together until all are merged; how many samples each did, and the last shares.
 fn render_together(env: &mut Env, job: JobId, speeds: &[(SlaveId, f64)]) -> (BTreeMap<SlaveId, u32>, Vec<u32>) {
     let mut busy: Vec<(f64, SlaveId, HeldLease)> = Vec::new();
     let (mut done, mut sizes) = (BTreeMap::new(), Vec::new());
@@ -336,13 +343,12 @@ fn render_together(env: &mut Env, job: JobId, speeds: &[(SlaveId, f64)]) -> (BTr
         let seconds = f64::from(share.samples) / speeds.iter().find(|(of, _)| *of == slave).unwrap().1;
         now = at;
         let result = TaskResult { seconds, ..result(slave) };
-        let part = Box::new(Part { share, result: result.clone(), view: None });
-        let command = Command::HandInPart { job, frame: Frame(1), lease: held.lease, part };
+        let part = Box::new(Part { share, result, view: None });
+        let frame = held.frames[0];
+        let command = Command::HandInPart { job, frame, lease: held.lease, part };
         assert_eq!(env.step(command), Ok(Reply::HandedIn(true)));
         *done.entry(slave).or_default() += share.samples;
-        if sharing(env, job).is_complete() {
-            env.step(Command::HandIn { job, frame: Frame(1), result: Box::new(result) }).unwrap();
-        }
+        env.merge(job, frame);
     }
 }
 
@@ -436,5 +442,77 @@ fn a_part_of_other_samples_than_its_lease_s_takes_none_away() {
     assert_eq!(sharing(&env, job).leased[&held.lease], held.share.unwrap(), "what it was given it still has");
     assert!(env.hand_in_held(a, &held).unwrap());
     render_together(&mut env, job, &[(b, 8.0)]);
+    assert_eq!(env.farm.jobs[&job].state, JobState::Finished);
+}
+
+#[test]
+fn a_frame_is_stopped_and_handed_over_and_later_gets_the_rest() {
+    let mut env = Env::new();
+    let job = env.submit(shared("1-2", 64));
+    let (a, b) = (env.register("a"), env.register("b"));
+    let refused = env.step(Command::Stop { job, frames: None });
+    assert!(matches!(refused, Err(Refusal::NothingToStop(_))), "{refused:?}");
+    let first = env.lease(a).unwrap();
+    let second = env.lease(b).unwrap();
+    env.hand_in_held(a, &first).unwrap();
+    env.step(Command::Stop { job, frames: None }).unwrap();
+    assert_eq!(
+        env.poll(b, vec![second.clone()], Want::Nothing).drop,
+        std::slice::from_ref(&second),
+        "who is at it hears of it"
+    );
+    assert_eq!(env.lease(a), None, "no other frame is begun");
+    assert!(env.merge(job, Frame(1)));
+    let of = |env: &Env| env.farm.jobs[&job].tasks[&Frame(1)].merged.as_ref().map(|merged| merged.samples());
+    assert_eq!((of(&env), env.farm.jobs[&job].state), (Some(2), JobState::Paused));
+    assert!(!env.hand_in_held(b, &second).unwrap(), "too late");
+
+    // When it is given more it gets at least what it lacks, and nothing is rendered twice.
+    env.step(Command::More { job, samples: 8, frames: Some("1".parse().unwrap()) }).unwrap();
+    env.step(Command::Resume(job)).unwrap();
+    let (done, _) = render_together(&mut env, job, &[(a, 8.0), (b, 8.0)]);
+    assert_eq!(done.values().sum::<u32>(), 62 + 64, "the rest of one and all of the other");
+    assert_eq!((of(&env), env.farm.jobs[&job].state), (Some(64), JobState::Finished));
+}
+
+#[test]
+fn a_finished_frame_gets_more_samples_as_far_as_they_stay_the_same() {
+    let mut env = Env::new();
+    let job = env.submit(shared("1", 64));
+    let a = env.register("a");
+    render_together(&mut env, job, &[(a, 8.0)]);
+    let more = |samples| Command::More { job, samples, frames: None };
+    let refused = env.step(more(193)).unwrap_err();
+    assert!(refused.to_string().contains("up to 256"), "{refused}");
+    env.step(more(64)).unwrap();
+    assert_eq!(env.farm.jobs[&job].state, JobState::Active);
+    let grant = env.poll(a, vec![], Want::Now).grant.unwrap();
+    assert_eq!((grant.share.unwrap().offset, grant.spec.frame_samples()), (64, 128), "the slave knows of how many");
+    env.step(Command::Lose(a)).unwrap();
+    let (done, _) = render_together(&mut env, job, &[(a, 8.0)]);
+    assert_eq!(done[&a], 64);
+    assert_eq!(env.farm.jobs[&job].state, JobState::Finished);
+
+    // Where its samples depend on how many there are, it stays as it is.
+    let mut fixed = shared("1", 64);
+    fixed.samples.as_mut().unwrap().can_grow_to = 0;
+    let fixed = env.submit(fixed);
+    render_together(&mut env, fixed, &[(a, 8.0)]);
+    let refused = env.step(Command::More { job: fixed, samples: 1, frames: None }).unwrap_err();
+    assert_eq!(refused.code(), "cant_grow");
+}
+
+#[test]
+fn what_was_merged_of_a_frame_and_rots_is_rendered_again() {
+    let mut env = Env::new();
+    let job = env.submit(shared("1", 64));
+    let a = env.register("a");
+    render_together(&mut env, job, &[(a, 8.0)]);
+    env.step(Command::More { job, samples: 64, frames: None }).unwrap();
+    let held = env.lease(a).unwrap();
+    env.step(Command::Spoil { job, frame: Frame(1), film: result(a).film }).unwrap();
+    env.hand_in_held(a, &held).unwrap();
+    let (done, _) = render_together(&mut env, job, &[(a, 8.0)]);
+    assert_eq!(done[&a] + held.share.unwrap().samples, 128);
     assert_eq!(env.farm.jobs[&job].state, JobState::Finished);
 }

@@ -45,6 +45,25 @@ pub enum Verb {
     Cancel { id: u32 },
     /// Try a job's failed frames again
     Requeue { id: u32 },
+    /// Hand frames that slaves render together over with the samples they have
+    Stop {
+        /// The job's number
+        id: u32,
+        /// For example 1-10,15 [default: all that have samples; others are not begun]
+        #[arg(long, env = "NETRENDER_FRAMES", allow_hyphen_values = true)]
+        frames: Option<String>,
+    },
+    /// Give finished frames that slaves rendered together more samples, or those they lack
+    More {
+        /// The job's number
+        id: u32,
+        /// How many more
+        #[arg(long, env = "NETRENDER_SAMPLES")]
+        samples: u32,
+        /// For example 1-10,15 [default: all that can have more]
+        #[arg(long, env = "NETRENDER_FRAMES", allow_hyphen_values = true)]
+        frames: Option<String>,
+    },
     /// Remove a job with all its frames and files
     Delete { id: u32 },
     /// Keep a slave from a job

@@ -6,11 +6,12 @@ use super::{
     report::{print_json, table},
 };
 use crate::{
+    api::Api,
     client::{FetchWhat, Transfer, connect, fetch},
     discovery,
 };
 use netrender_core::{
-    frames::FrameList,
+    frames::{FrameList, FrameListError},
     ids::{JobId, SlaveId},
 };
 use std::time::Duration;
@@ -55,14 +56,11 @@ pub async fn job(address: &str, id: u32, json: bool) -> Result<(), Stop> {
         let slave = task.slave.map(|slave| slave.to_string()).unwrap_or_default();
         let seconds = task.seconds.map(|seconds| format!("{seconds:.2}")).unwrap_or_default();
         let error = task.error.as_ref().map(|error| error.message.lines().next().unwrap_or("").to_owned());
-        [
-            task.frame.to_string(),
-            task.state.clone(),
-            slave,
-            task.attempts.to_string(),
-            seconds,
-            error.unwrap_or_default(),
-        ]
+        let state = match task.samples {
+            Some([done, all]) if done < all => format!("{}, {done} of {all} samples", task.state),
+            _ => task.state.clone(),
+        };
+        [task.frame.to_string(), state, slave, task.attempts.to_string(), seconds, error.unwrap_or_default()]
     });
     table(["Frame", "State", "Slave", "Attempts", "Seconds", "Error"], rows);
     Ok(())
@@ -86,8 +84,7 @@ pub async fn slaves(address: &str, json: bool) -> Result<(), Stop> {
 }
 
 pub async fn get(arguments: GetArguments, address: &str, json: bool) -> Result<(), Stop> {
-    let frames = arguments.frames.map(|text| text.parse::<FrameList>()).transpose();
-    let frames = frames.map_err(|error| Stop::Usage(error.to_string()))?;
+    let frames = frame_list(arguments.frames)?;
     let what = FetchWhat::parse(&arguments.what)?;
     let api = connect(address).await?;
     let transfer = Transfer::default();
@@ -102,9 +99,31 @@ pub async fn get(arguments: GetArguments, address: &str, json: bool) -> Result<(
     Ok(())
 }
 
+fn frame_list(text: Option<String>) -> Result<Option<FrameList>, Stop> {
+    text.map(|text| text.parse()).transpose().map_err(|error: FrameListError| Stop::Usage(error.to_string()))
+}
+
 pub async fn change(address: &str, id: u32, verb: &str, json: bool) -> Result<(), Stop> {
     let api = connect(address).await?;
     api.change_job(JobId(id), verb).await?;
+    say_changed(&api, id, json).await
+}
+
+pub async fn stop(address: &str, id: u32, frames: Option<String>, json: bool) -> Result<(), Stop> {
+    let frames = frame_list(frames)?;
+    let api = connect(address).await?;
+    api.stop(JobId(id), frames).await?;
+    say_changed(&api, id, json).await
+}
+
+pub async fn more(address: &str, id: u32, samples: u32, frames: Option<String>, json: bool) -> Result<(), Stop> {
+    let frames = frame_list(frames)?;
+    let api = connect(address).await?;
+    api.more(JobId(id), samples, frames).await?;
+    say_changed(&api, id, json).await
+}
+
+async fn say_changed(api: &Api, id: u32, json: bool) -> Result<(), Stop> {
     let job = api.job(JobId(id)).await?.job;
     if json {
         return print_json(&job);

@@ -118,6 +118,8 @@ async fn perform(arguments: Arguments) -> Result<(), Stop> {
         Verb::Resume { id } => farm::change(&address, id, "resume", json).await,
         Verb::Cancel { id } => farm::change(&address, id, "cancel", json).await,
         Verb::Requeue { id } => farm::change(&address, id, "requeue", json).await,
+        Verb::Stop { id, frames } => farm::stop(&address, id, frames, json).await,
+        Verb::More { id, samples, frames } => farm::more(&address, id, samples, frames, json).await,
         Verb::Delete { id } => farm::delete(&address, id, json).await,
         Verb::Blacklist { id, slave, lift } => farm::blacklist(&address, id, slave, !lift, json).await,
         Verb::Check { data } => services::check(data, json).await,

@@ -211,7 +211,7 @@ async fn wait(api: &Api, job: JobId, output: Option<&Path>) -> Result<JobDetail,
 /// How far the frames are that slaves render together.
 fn shared_frames(detail: &JobDetail) -> String {
     let shared = detail.tasks.iter().filter_map(|task| {
-        let [done, all] = task.samples.filter(|_| task.state != "done")?;
+        let [done, all] = task.samples.filter(|_| task.finishing || task.state == "sharing")?;
         if task.finishing {
             let doing = if task.state == "leased" { "is denoised and composited" } else { "waits to be finished" };
             return Some(format!("; frame {}: all {all} samples are there, it {doing}", task.frame));

@@ -106,6 +106,7 @@ fn sample_split(split: &trace::Split) -> Option<SampleSplit> {
         is_subset: split.is_subset,
         finishes: split.finishes,
         denoises: split.denoises,
+        can_grow_to: split.can_grow_to,
     })
 }
 

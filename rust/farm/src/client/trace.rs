@@ -64,6 +64,9 @@ pub struct Split {
     pub layers: BTreeMap<String, u32>,
     /// Whether Cycles can be told that it renders a part (`use_sample_subset`).
     pub is_subset: bool,
+    /// Up to so many samples the first ones are the same, however many there are in all; 0 if they never are.
+    #[serde(default)]
+    pub can_grow_to: u32,
     /// Whether adaptive sampling is on.
     pub is_adaptive: bool,
     /// Whether denoising or the compositor follow when all samples are there.

@@ -63,9 +63,14 @@ fn check_jobs(farm: &Farm, blobs: &BlobStore, pieces: &PieceStore, findings: &mu
             Some(why) => findings.problems.push(format!("job {}: its list of files: {why}", job.id)),
         }
         for (frame, task) in &job.tasks {
-            let TaskState::Done(result) = &task.state else { continue };
-            findings.frames_done += 1;
-            let files = [("picture", Some(result.film)), ("preview", result.preview), ("log", result.log)];
+            let mut files = Vec::new();
+            if let TaskState::Done(result) = &task.state {
+                findings.frames_done += 1;
+                files.extend([("picture", Some(result.film)), ("preview", result.preview), ("log", result.log)]);
+            }
+            if let Some(merged) = &task.merged {
+                files.extend([("film of its samples", Some(merged.result.film)), ("view transform", merged.view)]);
+            }
             for (what, digest) in files {
                 if let Some(why) = digest.and_then(|digest| prove(blobs, &digest, &mut proved)) {
                     findings.problems.push(format!("job {}, frame {frame}: its {what}: {why}", job.id));

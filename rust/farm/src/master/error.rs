@@ -62,7 +62,9 @@ impl MasterError {
                     Refusal::UnknownJob(_) | Refusal::UnknownFrame(..) | Refusal::UnknownSlave(_) => {
                         StatusCode::NOT_FOUND
                     }
-                    Refusal::WrongState { .. } => StatusCode::CONFLICT,
+                    Refusal::WrongState { .. } | Refusal::NothingToStop(_) | Refusal::CantGrow(_) => {
+                        StatusCode::CONFLICT
+                    }
                     Refusal::BadSpec(_) | Refusal::BadManifest(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 };
                 (status, refusal.code(), refusal.hint())

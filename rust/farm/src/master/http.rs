@@ -30,7 +30,8 @@ use netrender_core::{
     task::{TaskResult, TaskState},
     wire::{
         FailRequest, FarmView, HandInReply, HandInRequest, Heartbeat, JobDetail, MasterInfo, MissingReply,
-        MissingRequest, PROTOCOL, PartOf, PollReply, PollRequest, RegisterReply, RegisterRequest, SubmitReply,
+        MissingRequest, MoreRequest, PROTOCOL, PartOf, PollReply, PollRequest, RegisterReply, RegisterRequest,
+        StopRequest, SubmitReply,
     },
 };
 use netrender_film::Expect;
@@ -89,6 +90,8 @@ pub fn router(app: App) -> Router {
         .route("/blobs/missing", post(missing))
         .route("/jobs", get(jobs).post(submit))
         .route("/jobs/{job}", get(job).delete(delete_job))
+        .route("/jobs/{job}/stop", post(stop))
+        .route("/jobs/{job}/more", post(more))
         .route("/jobs/{job}/{verb}", post(change_job))
         .route("/jobs/{job}/blacklist/{slave}", put(blacklist).delete(unblacklist))
         .route("/slaves", get(slaves).post(register))
@@ -196,6 +199,22 @@ async fn change_job(
         _ => return Err(MasterError::NotFound(format!("jobs/{id}/{verb}"))),
     };
     app.owner.command(command).await.map(|_| StatusCode::NO_CONTENT)
+}
+
+async fn stop(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Ours(StopRequest { frames }): Ours<StopRequest>,
+) -> Result<StatusCode, MasterError> {
+    app.owner.command(Command::Stop { job: job_id(&id)?, frames }).await.map(|_| StatusCode::NO_CONTENT)
+}
+
+async fn more(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Ours(MoreRequest { samples, frames }): Ours<MoreRequest>,
+) -> Result<StatusCode, MasterError> {
+    app.owner.command(Command::More { job: job_id(&id)?, samples, frames }).await.map(|_| StatusCode::NO_CONTENT)
 }
 
 /// Its files go in the background.

@@ -1,20 +1,20 @@
 //! Frames that slaves render together: their parts become one film as soon as the last of them is there, and a picture of
 //! what is there in the meantime. Parts are durable when they are handed in, so a crash here only means that the merge
-//! is begun anew.
+//! is begun anew. The film is kept as the sum of its samples: a frame that is given more later goes on from it.
 
 use super::{
     error::MasterError,
     http::{App, blocking},
     space,
 };
-use crate::blobs::BlobStore;
+use crate::blobs::{BlobStore, digest_of_file};
 use netrender_core::{
     digest::Digest,
     farm::Farm,
     ids::{Frame, JobId},
     job::{Job, JobSpec, JobState},
     scheduler::Command,
-    share::{Part, Share},
+    share::{Merged, Part, Share},
     task::{Task, TaskError, TaskResult, TaskState},
 };
 use netrender_film::{
@@ -67,7 +67,13 @@ struct Work {
     job: JobId,
     frame: Frame,
     spec: JobSpec,
+    /// Of the whole frame.
+    samples: u32,
+    /// What was merged before it was given more samples.
+    before: Option<Box<Merged>>,
     parts: Vec<Part>,
+    /// The samples that are in these.
+    done: Vec<Share>,
     complete: bool,
 }
 
@@ -122,10 +128,18 @@ fn shared(farm: &Farm) -> Vec<Work> {
     for job in farm.jobs.values().filter(open) {
         for (frame, task) in &job.tasks {
             if let TaskState::Sharing(sharing) = &task.state
-                && !sharing.parts.is_empty()
+                && (!sharing.parts.is_empty() || sharing.is_complete())
             {
-                let (parts, complete) = (sharing.parts.clone(), sharing.is_complete());
-                all.push(Work { job: job.id, frame: *frame, spec: job.spec.clone(), parts, complete });
+                all.push(Work {
+                    job: job.id,
+                    frame: *frame,
+                    spec: job.spec.clone(),
+                    samples: task.samples(&job.spec),
+                    before: task.merged.clone(),
+                    parts: sharing.parts.clone(),
+                    done: sharing.done(),
+                    complete: sharing.is_complete(),
+                });
             }
         }
     }
@@ -134,7 +148,7 @@ fn shared(farm: &Farm) -> Vec<Work> {
 
 /// Frames that are merged and not finished.
 fn merged(farm: &Farm) -> BTreeSet<Of> {
-    let open = |task: &Task| task.merged.is_some() && !matches!(task.state, TaskState::Done(_));
+    let open = |task: &Task| task.lacks_finish();
     let splitting = farm.jobs.values().filter(|job| job.spec.samples.as_ref().is_some_and(|split| split.finishes));
     let tasks = splitting.flat_map(|job| job.tasks.iter().map(|(frame, task)| ((job.id, *frame), task)));
     tasks.filter(|(_, task)| open(task)).map(|(of, _)| of).collect()
@@ -160,10 +174,10 @@ async fn finish(app: &App, work: Work) -> Result<(), MasterError> {
     let blobs = app.blobs.clone();
     let (job, frame) = (work.job, work.frame);
     let began = Instant::now();
-    let parts = work.parts.clone();
-    let samples = work.spec.frame_samples();
+    let (parts, before, shares) = (work.parts.clone(), work.before.clone(), work.done.clone());
     let finishes = work.spec.samples.as_ref().is_some_and(|split| split.finishes);
     let made = blocking(move || {
+        prove_before(&blobs, &work)?;
         let film =
             tempfile::Builder::new().suffix(".exr").tempfile_in(blobs.incoming_dir()).map_err(MergeError::Write)?;
         let merged = merge(&blobs, &work, Some(film.path()))?;
@@ -179,30 +193,24 @@ async fn finish(app: &App, work: Work) -> Result<(), MasterError> {
         Err(error) => return reject(app, job, frame, error).await.map_or(Ok(()), Err),
     };
     let film_bytes = app.blobs.size(&film).unwrap_or(0);
-    let first = parts.iter().min_by_key(|part| part.share.offset);
-    let Some(first) = first else { return Ok(()) };
-    let result = TaskResult {
-        slave: first.result.slave,
-        film,
-        film_bytes,
-        preview,
-        log: first.result.log,
-        seconds: parts.iter().map(|part| part.result.seconds).sum(),
-    };
-    let command = if finishes {
-        let share = Share { offset: 0, samples };
-        let merged = Box::new(Part { share, result, view: parts.iter().find_map(|part| part.view) });
-        Command::Merge { job, frame, merged }
-    } else {
-        Command::HandIn { job, frame, result: Box::new(result) }
-    };
-    app.owner.command(command).await?;
+    let earlier = before.iter().map(|before| (&before.result, before.view));
+    let mut all: Vec<(&TaskResult, Option<Digest>)> = earlier.collect();
+    let mut sorted: Vec<&Part> = parts.iter().collect();
+    sorted.sort_by_key(|part| part.share.offset);
+    all.extend(sorted.iter().map(|part| (&part.result, part.view)));
+    let Some((first, _)) = all.first() else { return Ok(()) };
+    let seconds = all.iter().map(|(result, _)| result.seconds).sum();
+    let result = TaskResult { slave: first.slave, film, film_bytes, preview, log: first.log, seconds };
+    let merged = Box::new(Merged { shares, result, view: all.iter().find_map(|(_, view)| *view) });
+    app.owner.command(Command::Merge { job, frame, merged }).await?;
     if let Some(jpeg) = jpeg.filter(|_| finishes) {
         app.pictures.put((job, frame), jpeg);
     }
     let seconds = began.elapsed().as_secs_f64();
     tracing::info!(%job, %frame, parts = parts.len(), seconds, "merged");
-    let mut used = Vec::new();
+    // What is referred to by now stays.
+    let mut used = Vec::from_iter([Some(film), preview].into_iter().flatten());
+    used.extend(before.iter().flat_map(|before| [Some(before.result.film), before.result.preview]).flatten());
     for part in &parts {
         used.extend([Some(part.result.film), part.result.log, part.view].into_iter().flatten());
     }
@@ -212,6 +220,17 @@ async fn finish(app: &App, work: Work) -> Result<(), MasterError> {
 
 /// A part that can't be merged goes, and its samples are rendered again. Some: nobody's fault but the disk's.
 async fn reject(app: &App, job: JobId, frame: Frame, error: MergeError) -> Option<MasterError> {
+    let before = move |farm: &Farm| {
+        let merged = farm.jobs.get(&job)?.tasks.get(&frame)?.merged.as_ref()?;
+        Some((merged.shares.clone(), merged.result.film))
+    };
+    let before = app.owner.look(before).await.ok().flatten();
+    if let (MergeError::Part { part, .. }, Some((shares, film))) = (&error, before)
+        && *part == coverage(&shares)
+    {
+        tracing::error!(%job, %frame, "what was merged of it before is of no use and is rendered again: {error}");
+        return app.owner.command(Command::Spoil { job, frame, film }).await.err();
+    }
     let share = match &error {
         MergeError::Write(why) => {
             tracing::error!(%job, %frame, "its parts can't be merged yet: {why}");
@@ -235,23 +254,42 @@ async fn reject(app: &App, job: JobId, frame: Frame, error: MergeError) -> Optio
     app.owner.command(Command::RejectPart { job, frame, share, error }).await.err()
 }
 
+/// Parts are minutes old, but what was merged before may have lain on the disk for months.
+fn prove_before(blobs: &BlobStore, work: &Work) -> Result<(), MergeError> {
+    let Some(before) = &work.before else { return Ok(()) };
+    let film = before.result.film;
+    match digest_of_file(&blobs.path(&film)) {
+        Ok(found) if found == film => Ok(()),
+        _ => {
+            // A damaged file must not be taken for the one that is made anew.
+            if let Err(error) = blobs.quarantine(&film) {
+                tracing::error!(%film, "{error}");
+            }
+            let reason = netrender_film::FilmError::Damaged("it changed on the disk".into()).into();
+            Err(MergeError::Part { part: coverage(&before.shares), reason })
+        }
+    }
+}
+
+fn coverage(shares: &[Share]) -> Coverage {
+    let each = shares.iter().map(|share| merge::Share { offset: share.offset, samples: share.samples });
+    // The farm's own shares are apart.
+    each.fold(Coverage::default(), |all, share| all.join(&Coverage::from(share)).unwrap_or(all))
+}
+
 /// `to`: where the film goes; None: only its picture is wanted.
 fn merge(blobs: &BlobStore, work: &Work, to: Option<&Path>) -> Result<merge::Merged, MergeError> {
     let Some(split) = &work.spec.samples else { return Err(MergeError::Impossible("the job is not split".into())) };
     let mut expect =
-        merge::Expect::new(netrender_film::Expect { width: work.spec.width, height: work.spec.height }, split.samples);
+        merge::Expect::new(netrender_film::Expect { width: work.spec.width, height: work.spec.height }, work.samples);
     expect.layers.clone_from(&split.layers);
     expect.is_subset = split.is_subset;
+    expect.can_grow = split.can_grow_to >= work.samples;
     expect.frame = Some(work.frame.0);
     let scratch = tempfile::tempdir_in(blobs.incoming_dir()).map_err(MergeError::Write)?;
-    let mut films: Vec<(std::path::PathBuf, Coverage)> = work
-        .parts
-        .iter()
-        .map(|part| {
-            let share = merge::Share { offset: part.share.offset, samples: part.share.samples };
-            (blobs.path(&part.result.film), Coverage::from(share))
-        })
-        .collect();
+    let before = work.before.iter().map(|before| (blobs.path(&before.result.film), coverage(&before.shares)));
+    let parts = work.parts.iter().map(|part| (blobs.path(&part.result.film), coverage(&[part.share])));
+    let mut films: Vec<(std::path::PathBuf, Coverage)> = before.chain(parts).collect();
     let output = Output { wants_beauty: true, ..Output::default() };
     let add = |films: &[(std::path::PathBuf, Coverage)]| {
         let mut merger = Merger::new(expect.clone())?;
@@ -268,13 +306,16 @@ fn merge(blobs: &BlobStore, work: &Work, to: Option<&Path>) -> Result<merge::Mer
     }
     let merger = add(&films)?;
     match to {
-        Some(to) => merger.finish(to, &output),
+        Some(to) if merger.coverage().gaps(work.samples).is_empty() => merger.finish(to, &output),
+        // Somebody stopped it: the film says which samples it has.
+        Some(to) => merger.sum(to, &output),
         None => merger.sum(&scratch.path().join("picture.exr"), &output),
     }
 }
 
 fn preview(blobs: &BlobStore, work: &Work, film: &netrender_film::Film) -> Option<Vec<u8>> {
-    let table = work.parts.iter().find_map(|part| part.view).map(|view: Digest| blobs.path(&view));
+    let views = work.before.iter().map(|before| before.view).chain(work.parts.iter().map(|part| part.view));
+    let table = views.flatten().next().map(|view: Digest| blobs.path(&view));
     let view = table.and_then(|table| ViewTable::from_png(&table).ok()).unwrap_or_else(ViewTable::srgb);
     preview_jpeg(film, &view, PREVIEW_QUALITY)
         .inspect_err(|error| tracing::warn!(job = %work.job, frame = %work.frame, "no preview: {error}"))

@@ -16,7 +16,7 @@ use netrender_core::{
     manifest::Manifest,
     recipe,
     scheduler::Command,
-    share::Part,
+    share::{Merged, Part},
     task::TaskState,
 };
 use std::{collections::HashSet, path::Path};
@@ -149,7 +149,10 @@ pub fn blobs_of(job: &Job) -> HashSet<Digest> {
     for task in job.tasks.values() {
         all.extend(task.failures.iter().filter_map(|failure| failure.log));
         let of_part = |part: &Part| [Some(part.result.film), part.result.log, part.view];
-        all.extend(task.merged.iter().flat_map(|merged| of_part(merged)).flatten());
+        if let Some(merged) = &task.merged {
+            let Merged { result, view, .. } = &**merged;
+            all.extend([Some(result.film), result.preview, result.log, *view].into_iter().flatten());
+        }
         match &task.state {
             TaskState::Done(result) => {
                 all.extend([Some(result.film), result.preview, result.log].into_iter().flatten())

@@ -8,23 +8,23 @@ use netrender_core::{
     farm::Farm,
     ids::{Frame, JobId, SlaveId},
     job::JobHead,
-    share::Sharing,
+    share::{Merged, Part, Sharing},
     slave::Slave,
     snapshot::{Rest, Restore, Touched},
     task::{Task, TaskResult, TaskState},
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 
 /// Raised when tables change; older files are migrated (a copy of the old one is kept), newer ones refused.
-/// 2: snapshots beside the log.
-const SCHEMA_VERSION: i64 = 2;
+/// 2: snapshots beside the log. 3: what is merged of shared frames, and how they go on.
+const SCHEMA_VERSION: i64 = 3;
 
-/// A task's row has about 130 bytes: three digests and a few numbers. Failures and the parts of shared frames are rare,
+/// A task's row has about 130 bytes: three digests and a few numbers. Failures and what there is of shared frames are rare,
 /// and JSON.
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS event (seq INTEGER PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL);
@@ -40,6 +40,33 @@ const WAITING: u8 = 0;
 const DONE: u8 = 1;
 const FAILED: u8 = 2;
 const SHARING: u8 = 3;
+
+/// What a task's row has beside its state when its frame is or was shared.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+struct Shared {
+    parts: Vec<Part>,
+    is_stopped: bool,
+    merged: Option<Box<Merged>>,
+    goal: Option<u32>,
+    is_growing: bool,
+}
+
+/// Before format 3 it was the parts alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AnyShared {
+    Parts(Vec<Part>),
+    All(Shared),
+}
+
+impl From<AnyShared> for Shared {
+    fn from(shared: AnyShared) -> Self {
+        match shared {
+            AnyShared::Parts(parts) => Self { parts, ..Self::default() },
+            AnyShared::All(all) => all,
+        }
+    }
+}
 
 /// Why the log can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -181,27 +208,21 @@ impl SqliteStore {
             let (failures, parts): (Option<String>, Option<String>) = (row.get(10)?, row.get(11)?);
             let what = || format!("frame {frame} of job {job}");
             let read = failures.map_or(Ok(Vec::new()), |text| self.parse(what, &text)).and_then(|failures| {
-                let parts = parts.map_or(Ok(Vec::new()), |text| self.parse(what, &text))?;
-                Ok((failures, parts))
+                let shared =
+                    parts.map_or(Ok(Shared::default()), |text| self.parse(what, &text).map(AnyShared::into))?;
+                Ok((failures, shared))
             });
-            let (failures, parts) = match read {
+            let (failures, Shared { parts, is_stopped, merged, goal, is_growing }) = match read {
                 Ok(read) => read,
                 Err(error) => return Ok(Err(error)),
             };
-            let mut merged = None;
             let state = match row.get(2)? {
-                SHARING => TaskState::Sharing(Box::new(Sharing { parts, ..Sharing::default() })),
-                other => {
-                    // All other frames have one that has all samples, or none.
-                    merged = parts.into_iter().next().map(Box::new);
-                    match other {
-                        DONE => TaskState::Done(Box::new(read_result(row)?)),
-                        FAILED => TaskState::Failed,
-                        _ => TaskState::Waiting,
-                    }
-                }
+                DONE => TaskState::Done(Box::new(read_result(row)?)),
+                FAILED => TaskState::Failed,
+                SHARING => TaskState::Sharing(Box::new(Sharing { parts, is_stopped, ..Sharing::default() })),
+                _ => TaskState::Waiting,
             };
-            restore.task(job, frame, Task { state, failures, strikes: row.get(9)?, merged });
+            restore.task(job, frame, Task { state, failures, strikes: row.get(9)?, merged, goal, is_growing });
             Ok(Ok(()))
         })?;
         let rest: Option<String> = self
@@ -281,13 +302,18 @@ fn write_tasks(transaction: &Transaction<'_>, farm: &Farm, touched: &Touched) ->
         .prepare_cached("INSERT OR REPLACE INTO task VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
     for (id, frame) in &touched.tasks {
         let Some(task) = farm.jobs.get(id).and_then(|job| job.tasks.get(frame)) else { continue };
-        let (state, result, parts) = match &task.state {
-            TaskState::Done(result) => (DONE, Some(result), None),
-            TaskState::Failed => (FAILED, None, None),
-            TaskState::Sharing(sharing) => (SHARING, None, Some(json(&sharing.parts)?)),
-            TaskState::Waiting | TaskState::Leased { .. } => (WAITING, None, None),
+        let (merged, goal, is_growing) = (task.merged.clone(), task.goal, task.is_growing);
+        let mut shared = Shared { merged, goal, is_growing, ..Shared::default() };
+        let (state, result) = match &task.state {
+            TaskState::Done(result) => (DONE, Some(result)),
+            TaskState::Failed => (FAILED, None),
+            TaskState::Sharing(sharing) => {
+                (shared.parts, shared.is_stopped) = (sharing.parts.clone(), sharing.is_stopped);
+                (SHARING, None)
+            }
+            TaskState::Waiting | TaskState::Leased { .. } => (WAITING, None),
         };
-        let merged = task.merged.as_ref().map(|merged| json(&[merged])).transpose()?;
+        let shared = if shared == Shared::default() { None } else { Some(json(&shared)?) };
         let failures = if task.failures.is_empty() { None } else { Some(json(&task.failures)?) };
         insert.execute(params![
             id.0,
@@ -301,7 +327,7 @@ fn write_tasks(transaction: &Transaction<'_>, farm: &Farm, touched: &Touched) ->
             result.map(|result| result.seconds),
             task.strikes,
             failures,
-            parts.or(merged),
+            shared,
         ])?;
     }
     Ok(())
@@ -332,7 +358,7 @@ mod tests {
         job::{JobSpec, Split},
         retry::RetryPolicy,
         scheduler::{Command, decide},
-        share::{Part, Share},
+        share::Share,
         slave::SlaveInfo,
         task::TaskError,
     };
@@ -382,10 +408,25 @@ mod tests {
             let Command::HandIn { result, .. } = hand_in(5, None) else { unreachable!("a hand-in is one") };
             Box::new(Part { share: Share { offset: 0, samples: 4 }, result: *result, view: Some(Digest([6; 32])) })
         };
-        let mut shared = spec("5");
-        shared.split = Split::Samples;
-        let split = json!({"samples": 4, "layers": {}, "is_subset": true, "finishes": true});
-        shared.samples = serde_json::from_value(split).unwrap();
+        let merge = |job: u32, frame: i32, shares| {
+            let Command::HandIn { result, .. } = hand_in(5, None) else { unreachable!("a hand-in is one") };
+            let merged = Box::new(Merged { shares, result: *result, view: None });
+            Command::Merge { job: JobId(job), frame: Frame(frame), merged }
+        };
+        let shared = |frames: &str, samples: u32, finishes: bool| {
+            let mut shared = spec(frames);
+            shared.split = Split::Samples;
+            let split = json!({
+                "samples": samples, "layers": {}, "is_subset": true, "finishes": finishes, "can_grow_to": 16,
+            });
+            shared.samples = serde_json::from_value(split).unwrap();
+            Command::Submit(shared)
+        };
+        let some = |offset, samples| Share { offset, samples };
+        let more_part = |frame: i32, share| {
+            let part = Box::new(Part { share, ..*part() });
+            Command::HandInPart { job: JobId(4), frame: Frame(frame), lease: LeaseId(0), part }
+        };
         let mut farm = Farm::default();
         let commands = [
             Command::Submit(spec("-2-3")),
@@ -412,10 +453,20 @@ mod tests {
             register(),
             Command::Cancel(JobId(2)),
             Command::Delete(JobId(2)),
-            Command::Submit(shared),
+            shared("5", 4, true),
             Command::HandInPart { job: JobId(3), frame: Frame(5), lease: LeaseId(99), part: part() },
-            Command::Merge { job: JobId(3), frame: Frame(5), merged: part() },
+            merge(3, 5, vec![some(0, 4)]),
             poll(),
+            shared("1-2", 8, false),
+            more_part(1, some(0, 2)),
+            more_part(1, some(6, 2)),
+            more_part(2, some(1, 2)),
+            Command::Stop { job: JobId(4), frames: Some("1".parse().unwrap()) },
+            merge(4, 1, vec![some(0, 2), some(6, 2)]),
+            Command::More { job: JobId(4), samples: 12, frames: None },
+            more_part(1, some(9, 4)),
+            Command::Spoil { job: JobId(4), frame: Frame(1), film: Digest([7; 32]) },
+            Command::Stop { job: JobId(4), frames: None },
             Command::Leave(slave),
         ];
         let mut history = Vec::new();

@@ -65,23 +65,23 @@ fn view_task(farm: &Farm, job: &Job, frame: Frame, task: &Task) -> TaskView {
         film: None,
         film_bytes: None,
         preview: false,
-        samples: task.merged.as_ref().map(|merged| [merged.share.samples; 2]),
+        samples: task.merged.as_ref().map(|merged| [merged.samples(), task.samples(&job.spec)]),
         slaves: Vec::new(),
         finishing: false,
     };
     match &task.state {
-        TaskState::Waiting => view.finishing = task.merged.is_some(),
+        TaskState::Waiting => view.finishing = task.lacks_finish(),
         TaskState::Failed => view.state = "failed".into(),
         TaskState::Leased { lease } => {
             view.state = "leased".into();
-            view.finishing = task.merged.is_some();
+            view.finishing = task.lacks_finish();
             view.slave = farm.leases.get(lease).map(|lease| lease.slave);
             view.attempts += 1;
         }
         TaskState::Sharing(sharing) => {
             view.state = "sharing".into();
             view.attempts += 1;
-            view.samples = job.spec.samples.as_ref().map(|split| [sharing.done_samples(), split.samples]);
+            view.samples = Some([sharing.done_samples(), task.samples(&job.spec)]);
             let leases = sharing.leased.keys().filter_map(|lease| farm.leases.get(lease));
             view.slaves = leases.map(|lease| lease.slave).collect();
         }
