@@ -306,6 +306,7 @@ class RENDER_PT_netrender_slave_settings(SettingsPanel, Panel):
         column.prop(slave, "cache_limit")
         column.prop(slave, "clear_on_exit")
         column.prop(slave, "hang_timeout")
+        column.prop(slave, "upload_interval")
         column.separator()
         column.prop(slave, "threads_mode")
         sub = column.column()

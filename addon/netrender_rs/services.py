@@ -45,6 +45,7 @@ def new_slave(scene):
         console=wanted.console,
         cache_limit_gb=wanted.cache_limit,
         hang_timeout_s=wanted.hang_timeout,
+        upload_interval_s=wanted.upload_interval,
         clear_on_exit=wanted.clear_on_exit,
     )
 

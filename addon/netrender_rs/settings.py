@@ -172,6 +172,14 @@ class NETRENDER_PG_slave(PropertyGroup):
         soft_max=3600.0,
         precision=0,
     )
+    upload_interval: IntProperty(
+        name="Upload Interval (s)",
+        description="How long samples of a frame that slaves render together shall take before they are sent: a crash "
+        "costs no more",
+        default=8,
+        min=1,
+        max=3600,
+    )
     clear_on_exit: BoolProperty(
         name="Clear on Exit",
         description="Remove the files of jobs when the service stops. Frames the master does not have yet stay",

@@ -70,13 +70,15 @@ class Slave:
         console: bool = False,
         cache_limit_gb: float = 50.0,
         hang_timeout_s: float = 600.0,
+        upload_interval_s: int = 8,
         clear_on_exit: bool = False,
     ) -> None:
         """`blender`: a Blender, or a Python with the bpy module. `master` empty: the first one heard.
         `threads` 0: as many as the machine has. `console`: Blender's output also to this process' stdout.
         `cache_limit_gb`: how much the files kept for jobs may weigh, in 10^9 bytes. `hang_timeout_s`: how long
         a Blender may print nothing and use no processor time before it is killed and the frame tried again;
-        0: for ever. `clear_on_exit`: remove jobs' files when it stops; frames not handed in stay.
+        0: for ever. `upload_interval_s`: how long samples of a frame rendered with others shall take before they
+        are sent, 1 to 3600: a crash costs no more. `clear_on_exit`: remove jobs' files when it stops; frames not handed in stay.
         Raises UsageError."""
 
     def start(self) -> None:

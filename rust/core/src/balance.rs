@@ -37,9 +37,7 @@ pub struct Chunk {
     pub share: Option<Share>,
 }
 
-/// A share shall take about so long: a crash costs no more, and the master's picture is no older.
-const SHARE_S: u32 = 8;
-/// And not less than this, or the work around a share would be felt.
+/// A share shall not take less than this unless the slave's owner wants it so, or the work around it would be felt.
 const LEAST_SHARE_S: u32 = 1;
 /// The part of a frame a slave of unknown speed begins with.
 const FIRST_PART: u32 = 32;
@@ -125,7 +123,8 @@ fn next_share(farm: &Farm, job: &Job, slave: &Slave, want: Want) -> Option<Chunk
             let team: u64 = job.speeds.values().map(|speed| u64::from(*speed)).sum();
             let fair = u64::from(left) * u64::from(*own) / team.max(1) / 2;
             let in_seconds = |seconds: u32| u64::from(*own) * u64::from(seconds) / 1000;
-            let most = in_seconds(SHARE_S).min(fair.max(in_seconds(LEAST_SHARE_S)));
+            let interval = slave.info.upload_interval_s;
+            let most = in_seconds(interval).min(fair.max(in_seconds(LEAST_SHARE_S)));
             u32::try_from(most).unwrap_or(u32::MAX).max(1)
         }
     };

@@ -56,6 +56,18 @@ pub struct SlaveInfo {
     /// Words its owner gave it.
     #[serde(default)]
     pub tags: BTreeSet<String>,
+    /// How long a share of a frame shall take it, in seconds: a crash costs no more, and the master's picture is no older.
+    #[serde(default = "SlaveInfo::default_upload_interval_s")]
+    pub upload_interval_s: u32,
+}
+
+/// What [`SlaveInfo::upload_interval_s`] is unless the owner says otherwise.
+pub const UPLOAD_INTERVAL_S: u32 = 8;
+
+impl SlaveInfo {
+    const fn default_upload_interval_s() -> u32 {
+        UPLOAD_INTERVAL_S
+    }
 }
 
 /// Whether a slave can be counted on.

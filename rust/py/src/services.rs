@@ -114,7 +114,7 @@ pub struct Slave {
 impl Slave {
     #[new]
     #[allow(clippy::too_many_arguments)] // keywords in Python
-    #[pyo3(signature = (data, blender, *, master = String::new(), name = String::new(), threads = 0, tags = vec![], console = false, cache_limit_gb = slave::DEFAULT_CACHE_GB, hang_timeout_s = slave::DEFAULT_HANG_TIMEOUT_S, clear_on_exit = false))]
+    #[pyo3(signature = (data, blender, *, master = String::new(), name = String::new(), threads = 0, tags = vec![], console = false, cache_limit_gb = slave::DEFAULT_CACHE_GB, hang_timeout_s = slave::DEFAULT_HANG_TIMEOUT_S, upload_interval_s = slave::UPLOAD_INTERVAL_S, clear_on_exit = false))]
     fn new(
         data: PathBuf,
         blender: PathBuf,
@@ -125,8 +125,11 @@ impl Slave {
         console: bool,
         cache_limit_gb: f64,
         hang_timeout_s: f64,
+        upload_interval_s: u32,
         clear_on_exit: bool,
     ) -> PyResult<Self> {
+        let upload_interval_s = slave::upload_interval(upload_interval_s)
+            .ok_or_else(|| errors::UsageError::new_err("the upload interval is 1 to 3600 seconds"))?;
         let cache_limit_bytes = slave::cache_limit(cache_limit_gb)
             .ok_or_else(|| errors::UsageError::new_err("the cache limit is a number of gigabytes from 0 up"))?;
         let master = Some(master).filter(|address| !address.is_empty());
@@ -142,6 +145,7 @@ impl Slave {
             console,
             cache_limit_bytes,
             hang_timeout,
+            upload_interval_s,
             clear_on_exit,
         };
         Ok(Self { options, running: Mutex::new(None) })

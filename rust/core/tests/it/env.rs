@@ -218,6 +218,7 @@ pub fn info() -> SlaveInfo {
         threads: 2,
         memory_bytes: 1 << 30,
         tags: Default::default(),
+        upload_interval_s: 8,
     }
 }
 

@@ -1,6 +1,6 @@
 //! One behaviour each, as an artist or a slave's owner would notice it.
 
-use crate::env::{Env, result, spec};
+use crate::env::{Env, info, result, spec};
 use netrender_core::{
     balance::Want,
     error::Refusal,
@@ -8,6 +8,7 @@ use netrender_core::{
     job::{JobSpec, JobState, Split},
     scheduler::{Command, Reply},
     share::{Part, SampleSplit, Share, Sharing},
+    slave::SlaveInfo,
     task::{TaskError, TaskResult, TaskState},
     wire::HeldLease,
 };
@@ -515,4 +516,32 @@ fn what_was_merged_of_a_frame_and_rots_is_rendered_again() {
     let (done, _) = render_together(&mut env, job, &[(a, 8.0)]);
     assert_eq!(done[&a] + held.share.unwrap().samples, 128);
     assert_eq!(env.farm.jobs[&job].state, JobState::Finished);
+}
+
+#[test]
+fn a_share_takes_as_long_as_the_slave_s_owner_says() {
+    let mut env = Env::new();
+    let job = env.submit(shared("1", 100_000));
+    let register = |env: &mut Env, key: &str, upload_interval_s| {
+        let info = Box::new(SlaveInfo { upload_interval_s, ..info() });
+        match env.step(Command::Register { key: key.into(), name: key.into(), info }).unwrap() {
+            Reply::Registered(slave) => slave,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (patient, hasty) = (register(&mut env, "patient", 60), register(&mut env, "hasty", 2));
+    let mut size = |slave| {
+        // The first share of a slave tells its speed: 100 samples a second.
+        let mut samples = 0;
+        for _ in 0..2 {
+            let held = env.lease(slave).unwrap();
+            let share = held.share.unwrap();
+            samples = share.samples;
+            let result = TaskResult { seconds: f64::from(samples) / 100.0, ..result(slave) };
+            let part = Box::new(Part { share, result, view: None });
+            env.step(Command::HandInPart { job, frame: Frame(1), lease: held.lease, part }).unwrap();
+        }
+        samples
+    };
+    assert_eq!((size(patient), size(hasty)), (6000, 200));
 }

@@ -150,6 +150,9 @@ pub struct SlaveArguments {
     /// again; 0 for never
     #[arg(long, default_value_t = crate::slave::DEFAULT_HANG_TIMEOUT_S, env = "NETRENDER_HANG_TIMEOUT", value_name = "SECONDS")]
     pub hang_timeout: f64,
+    /// Seconds that samples of a frame rendered with others shall take before they are sent: a crash costs no more
+    #[arg(long, default_value_t = crate::slave::UPLOAD_INTERVAL_S, env = "NETRENDER_UPLOAD_INTERVAL", value_name = "SECONDS")]
+    pub upload_interval: u32,
     /// Remove jobs' files when the service ends; frames not handed in yet stay
     #[arg(long, env = "NETRENDER_CLEAR_ON_EXIT")]
     pub clear_on_exit: bool,

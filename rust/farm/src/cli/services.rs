@@ -9,7 +9,7 @@ use crate::{
     blender::Blender,
     discovery,
     master::{Master, MasterOptions},
-    slave::{Finder, Slave, SlaveOptions, cache_limit},
+    slave::{Finder, Slave, SlaveOptions, cache_limit, upload_interval},
 };
 use std::{path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
@@ -53,6 +53,8 @@ pub async fn slave(arguments: SlaveArguments, master: String) -> Result<(), Stop
             .ok_or_else(|| Stop::Usage("the cache limit is a number of gigabytes from 0 up".into()))?,
         hang_timeout: Duration::try_from_secs_f64(arguments.hang_timeout)
             .map_err(|_| Stop::Usage("the hang timeout is a number of seconds from 0 up".into()))?,
+        upload_interval_s: upload_interval(arguments.upload_interval)
+            .ok_or_else(|| Stop::Usage("the upload interval is 1 to 3600 seconds".into()))?,
         clear_on_exit: arguments.clear_on_exit,
     };
     let asked_to_stop = stop_signal()?;

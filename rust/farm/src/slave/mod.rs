@@ -20,6 +20,7 @@ use assets::Assets;
 use desk::Desk;
 use folder::Folder;
 use futures_util::{FutureExt, future::BoxFuture};
+pub use netrender_core::slave::UPLOAD_INTERVAL_S;
 use netrender_core::{ids::SlaveId, slave::SlaveInfo};
 use serde::Serialize;
 use std::{
@@ -66,12 +67,19 @@ pub struct SlaveOptions {
     /// How long a Blender may print nothing and use no processor time before it is killed and the frame tried again;
     /// zero: for ever.
     pub hang_timeout: Duration,
+    /// How long a share of a frame shall take, so that a crash costs no more.
+    pub upload_interval_s: u32,
     /// Whether jobs' files are removed when the slave stops; frames not handed in yet stay.
     pub clear_on_exit: bool,
 }
 
 /// [`SlaveOptions::hang_timeout`] unless told otherwise.
 pub const DEFAULT_HANG_TIMEOUT_S: f64 = 600.0;
+
+/// Seconds from 1 to an hour.
+pub fn upload_interval(seconds: u32) -> Option<u32> {
+    (1..=3600).contains(&seconds).then_some(seconds)
+}
 
 /// What a slave keeps of jobs' files unless told otherwise.
 pub const DEFAULT_CACHE_GB: f64 = 50.0;
@@ -372,5 +380,6 @@ fn describe(options: &SlaveOptions, host: String, hello: &Hello) -> SlaveInfo {
         threads: if options.threads == 0 { all } else { options.threads },
         memory_bytes: sysinfo::System::new_with_specifics(memory).map_or(0, |system| system.total_memory()),
         tags: options.tags.clone(),
+        upload_interval_s: options.upload_interval_s,
     }
 }
