@@ -138,7 +138,8 @@ class Client:
         the job is queued. request: {"name", "blend": path of the copy to send, "source": the .blend's own path
         (place and basename on the slaves), "program": a Blender or a Python with bpy, "scene"=None (the one that was
         open), "engine"=None (the scene's), "frames"=None (the scene's range) or "1-10,15", "category"="",
-        "priority"=50, "chunk"=1, "tags"=[], "split"="off", "added"=[files and folders to send along],
+        "priority"=50, "chunk"=1, "tags"=[], "split"="off", "mixed"=False (slaves with different Blender
+        builds or devices may share a frame), "added"=[files and folders to send along],
         "unsaved_images"=[names of painted images that are in no file], "send_anyway"=False}. Raises UsageError at
         once for what is plainly wrong. Fails with the report when something would go wrong, unless "send_anyway"."""
 

@@ -8,7 +8,7 @@ use crate::{
     ids::{Frame, JobId},
     job::{Job, JobState, Split},
     share::Share,
-    slave::{Slave, SlaveState},
+    slave::{Build, Slave, SlaveState},
     task::Task,
 };
 use std::cmp::Reverse;
@@ -105,7 +105,9 @@ fn next_share(farm: &Farm, job: &Job, slave: &Slave, want: Want) -> Option<Chunk
     if want == Want::Nothing {
         return None;
     }
-    let may = |frame: &&Frame| may_take(farm, job, **frame, slave);
+    let build = slave.info.build();
+    let fits = |frame: &Frame| job.tasks.get(frame).is_some_and(|task| other_build(farm, job, task, &build).is_none());
+    let may = |frame: &&Frame| may_take(farm, job, **frame, slave) && fits(frame);
     let open = job.open_shares.iter().find(may);
     let untouched = |frame: &&Frame| job.is_untouched(**frame) && may(frame);
     // A frame that was given more samples is shared even when nobody else would help.
@@ -151,12 +153,37 @@ pub fn unfit(job: &Job, slave: &Slave) -> Option<String> {
     None
 }
 
+/// What drew the samples a shared frame has, if that is something else than this and the job wants it to be one and the same.
+pub(crate) fn other_build<'a>(farm: &'a Farm, job: &Job, task: &'a Task, own: &Build) -> Option<&'a Build> {
+    farm.build_of(task).filter(|build| !job.spec.mixed && *build != own)
+}
+
+/// Why a slave that could do the job gets nothing of it: its frames with free samples were begun with something else. None when
+/// that is not so.
+pub fn kept_out(farm: &Farm, job: &Job, slave: &Slave) -> Option<String> {
+    let own = slave.info.build();
+    let mut first = None;
+    for frame in job.open_shares.iter().chain(&job.waiting) {
+        let build = other_build(farm, job, job.tasks.get(frame)?, &own)?;
+        first.get_or_insert((*frame, build));
+    }
+    let (frame, build) = first?;
+    Some(format!("frame {frame} was begun with {build}, and slave {} has {own}", slave.name))
+}
+
 /// Why nothing of the job is rendering, in words; empty when that needs no words.
 pub fn why_waiting(farm: &Farm, job: &Job) -> String {
-    if job.state != JobState::Active || job.counts.leased > 0 {
+    let is_at_it = || farm.leases.values().any(|lease| lease.job == job.id);
+    if job.state != JobState::Active || job.counts.leased > 0 && is_at_it() {
         return String::new();
     }
     let ready: Vec<&Slave> = farm.slaves.values().filter(|slave| slave.state == SlaveState::Ready).collect();
+    let fit = || ready.iter().filter(|slave| unfit(job, slave).is_none());
+    if let Some(why) = fit().next().and_then(|slave| kept_out(farm, job, slave))
+        && fit().all(|slave| kept_out(farm, job, slave).is_some())
+    {
+        return format!("{why}: start a slave like that, or hand the frame over with what it has");
+    }
     match ready.as_slice() {
         [] => "no slave is there: start one".into(),
         slaves if slaves.iter().all(|slave| unfit(job, slave).is_some()) => {

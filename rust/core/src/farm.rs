@@ -6,8 +6,8 @@ use crate::{
     job::{Job, JobState},
     lease::Lease,
     share::learn,
-    slave::{Slave, SlaveState},
-    task::{Failure, TaskState},
+    slave::{Build, Slave, SlaveState},
+    task::{Failure, Task, TaskState},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -74,7 +74,8 @@ impl Farm {
                     owner.set_task(*frame, TaskState::Leased { lease: *lease });
                 }
                 let frames = frames.iter().copied().collect();
-                let lease = Lease { id: *lease, slave: *slave, job: *job, frames, share: None, granted: *at };
+                let (id, slave, job) = (*lease, *slave, *job);
+                let lease = Lease { id, slave, job, frames, share: None, build: None, granted: *at };
                 self.leases.insert(lease.id, lease);
             }
             Event::ShareGranted { lease, slave, job, frame, share } => {
@@ -82,7 +83,8 @@ impl Farm {
                 let Some(owner) = self.jobs.get_mut(job) else { return };
                 owner.lease_share(*frame, *lease, *share);
                 let (id, frames) = (*lease, [*frame].into());
-                let lease = Lease { id, slave: *slave, job: *job, frames, share: Some(*share), granted: *at };
+                let build = self.slaves.get(slave).map(|slave| slave.info.build());
+                let lease = Lease { id, slave: *slave, job: *job, frames, share: Some(*share), build, granted: *at };
                 self.leases.insert(id, lease);
             }
             Event::ShareDone { job, frame, lease, part } => {
@@ -229,6 +231,15 @@ impl Farm {
     /// The leases in this slave's hands.
     pub fn leases_of(&self, slave: SlaveId) -> impl Iterator<Item = &Lease> {
         self.leases.values().filter(move |lease| lease.slave == slave)
+    }
+
+    /// What drew the samples that a shared frame has or is getting; None while it has none.
+    pub fn build_of<'a>(&'a self, task: &'a Task) -> Option<&'a Build> {
+        let merged = task.merged.as_ref().filter(|_| task.is_growing).and_then(|merged| merged.build.as_ref());
+        let TaskState::Sharing(sharing) = &task.state else { return merged };
+        let part = || sharing.parts.iter().find_map(|part| part.build.as_ref());
+        let leased = || sharing.leased.keys().find_map(|lease| self.leases.get(lease)?.build.as_ref());
+        merged.or_else(part).or_else(leased)
     }
 
     /// The slave that once registered with this key.

@@ -89,6 +89,9 @@ pub struct JobSpec {
     /// How it can be; None: only whole frames give the right picture.
     #[serde(default)]
     pub samples: Option<SampleSplit>,
+    /// Whether slaves with different Blenders or devices may share one frame.
+    #[serde(default)]
+    pub mixed: bool,
     /// Whether the scene needs its own Python (drivers, registered texts). Whether it gets to run is the farm's setting.
     #[serde(default)]
     pub scripts: bool,

@@ -3,6 +3,7 @@
 use crate::{
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     share::Share,
+    slave::Build,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -22,6 +23,9 @@ pub struct Lease {
     /// Only these samples of the only frame.
     #[serde(default)]
     pub share: Option<Share>,
+    /// What the slave draws them with.
+    #[serde(default)]
+    pub build: Option<Build>,
     /// When it was granted.
     pub granted: Timestamp,
 }

@@ -116,8 +116,10 @@ fn is_free(farm: &Farm, slave: SlaveId, job: JobId, frame: Frame, share: Option<
         (TaskState::Sharing(sharing), Some(share)) => !sharing.is_stopped && sharing.is_free(share),
         _ => false,
     };
+    let own = farm.slaves.get(&slave).map(|slave| slave.info.build());
+    let one_build = || share.is_none() || own.is_some_and(|own| balance::other_build(farm, job, task, &own).is_none());
     // A frame it failed is not taken back: that poll was sent before the failure was known.
-    free && !task.failed_by(slave)
+    free && one_build() && !task.failed_by(slave)
 }
 
 /// What one poll takes back, so that it does not take anything back twice.

@@ -2,7 +2,7 @@
 
 use crate::digest::Digest;
 use crate::{
-    balance::Want,
+    balance::{self, Want},
     error::Refusal,
     event::Event,
     farm::Farm,
@@ -270,10 +270,15 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             let events = if fresh { vec![Event::TaskDone { job: id, frame, result }] } else { vec![] };
             Decision::new(events, Reply::HandedIn(fresh))
         }
-        Command::HandInPart { job: id, frame, lease, part } => {
+        Command::HandInPart { job: id, frame, lease, mut part } => {
             let job = job(farm, id)?;
             let task = job.tasks.get(&frame).ok_or(Refusal::UnknownFrame(id, frame))?;
+            // What it was leased with: the slave may have another Blender by now.
+            let leased = farm.leases.get(&lease).filter(|lease| lease.slave == part.result.slave);
+            let known = || farm.slaves.get(&part.result.slave).map(|slave| slave.info.build());
+            part.build = leased.and_then(|lease| lease.build.clone()).or_else(known);
             let fresh = job.state != JobState::Canceled
+                && part.build.as_ref().is_none_or(|build| balance::other_build(farm, job, task, build).is_none())
                 && match &task.state {
                     TaskState::Sharing(sharing) => sharing.welcomes(lease, part.share),
                     TaskState::Waiting if !task.lacks_finish() => task.sharing(&job.spec).is_free(part.share),

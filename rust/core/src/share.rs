@@ -2,6 +2,7 @@
 
 use crate::{
     ids::{LeaseId, SlaveId},
+    slave::Build,
     task::TaskResult,
 };
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,9 @@ pub struct Part {
     pub result: TaskResult,
     /// The scene's view transform as a table, for previews.
     pub view: Option<crate::digest::Digest>,
+    /// What drew it, as far as the master knows.
+    #[serde(default)]
+    pub build: Option<Build>,
 }
 
 /// What slaves rendered of a frame, in one film, before anything that needs all of it. The film is itself a part, so that samples
@@ -71,6 +75,9 @@ pub struct Merged {
     /// The scene's view transform as a table, for previews.
     #[serde(default)]
     pub view: Option<crate::digest::Digest>,
+    /// What drew it, as far as the master knows.
+    #[serde(default)]
+    pub build: Option<Build>,
 }
 
 impl Merged {

@@ -26,6 +26,26 @@ pub struct Device {
     pub name: String,
 }
 
+/// What draws a slave's pixels. Another patch, another build or another kind of device may draw them a little otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// Blender's version.
+    pub blender: Version,
+    /// Its build hash; empty when it has none.
+    #[serde(default)]
+    pub hash: String,
+    /// The kind of device.
+    pub device: String,
+}
+
+impl fmt::Display for Build {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { blender, hash, device } = self;
+        let hash = if hash.is_empty() { String::new() } else { format!(" ({hash})") };
+        write!(f, "Blender {blender}{hash} on {device}")
+    }
+}
+
 /// What a slave says of itself when it registers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SlaveInfo {
@@ -49,6 +69,9 @@ pub struct SlaveInfo {
     /// What can compute.
     #[serde(default)]
     pub devices: Vec<Device>,
+    /// The kind of those it renders with.
+    #[serde(default = "SlaveInfo::default_device")]
+    pub device: String,
     /// Threads it renders with.
     pub threads: u32,
     /// Memory of the machine.
@@ -65,6 +88,15 @@ pub struct SlaveInfo {
 pub const UPLOAD_INTERVAL_S: u32 = 8;
 
 impl SlaveInfo {
+    /// What draws its pixels.
+    pub fn build(&self) -> Build {
+        Build { blender: self.blender, hash: self.build_hash.clone(), device: self.device.clone() }
+    }
+
+    fn default_device() -> String {
+        "CPU".into()
+    }
+
     const fn default_upload_interval_s() -> u32 {
         UPLOAD_INTERVAL_S
     }

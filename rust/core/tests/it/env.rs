@@ -107,8 +107,12 @@ impl Env {
     }
 
     pub fn register(&mut self, key: &str) -> SlaveId {
+        self.register_as(key, info())
+    }
+
+    pub fn register_as(&mut self, key: &str, info: SlaveInfo) -> SlaveId {
         let (key, name) = (key.to_owned(), key.to_owned());
-        match self.step(Command::Register { key, name, info: Box::new(info()) }).unwrap() {
+        match self.step(Command::Register { key, name, info: Box::new(info) }).unwrap() {
             Reply::Registered(slave) => slave,
             other => panic!("{other:?}"),
         }
@@ -145,7 +149,7 @@ impl Env {
         let command = match held.share {
             None => Command::HandIn { job, frame, result: Box::new(result(slave)) },
             Some(share) => {
-                let part = Box::new(Part { share, result: result(slave), view: None });
+                let part = Box::new(Part { share, result: result(slave), view: None, build: None });
                 Command::HandInPart { job, frame, lease: held.lease, part }
             }
         };
@@ -164,7 +168,8 @@ impl Env {
         if !sharing.is_complete() || !open {
             return false;
         }
-        let merged = Box::new(Merged { shares: sharing.done(), result: result(SlaveId(1)), view: None });
+        let build = self.farm.build_of(&self.farm.jobs[&job].tasks[&frame]).cloned();
+        let merged = Box::new(Merged { shares: sharing.done(), result: result(SlaveId(1)), view: None, build });
         let told = self.step(Command::Merge { job, frame, merged });
         assert_eq!(told, Ok(Reply::HandedIn(true)), "a merged frame is welcome");
         true
@@ -199,6 +204,7 @@ pub fn spec(frames: &str) -> JobSpec {
         height: 9,
         split: Split::Off,
         samples: None,
+        mixed: false,
         scripts: false,
         manifest: Digest([0; 32]),
         key: String::new(),
@@ -215,6 +221,7 @@ pub fn info() -> SlaveInfo {
         engines: ["CYCLES".to_owned()].into(),
         denoises: true,
         devices: vec![],
+        device: "CPU".into(),
         threads: 2,
         memory_bytes: 1 << 30,
         tags: Default::default(),

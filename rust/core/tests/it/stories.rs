@@ -2,13 +2,13 @@
 
 use crate::env::{Env, info, result, spec};
 use netrender_core::{
-    balance::Want,
+    balance::{Want, kept_out, why_waiting},
     error::Refusal,
     ids::{Frame, JobId, LeaseId, SlaveId},
     job::{JobSpec, JobState, Split},
     scheduler::{Command, Reply},
     share::{Part, SampleSplit, Share, Sharing},
-    slave::SlaveInfo,
+    slave::{SlaveInfo, Version},
     task::{TaskError, TaskResult, TaskState},
     wire::HeldLease,
 };
@@ -344,7 +344,7 @@ fn render_together(env: &mut Env, job: JobId, speeds: &[(SlaveId, f64)]) -> (BTr
         let seconds = f64::from(share.samples) / speeds.iter().find(|(of, _)| *of == slave).unwrap().1;
         now = at;
         let result = TaskResult { seconds, ..result(slave) };
-        let part = Box::new(Part { share, result, view: None });
+        let part = Box::new(Part { share, result, view: None, build: None });
         let frame = held.frames[0];
         let command = Command::HandInPart { job, frame, lease: held.lease, part };
         assert_eq!(env.step(command), Ok(Reply::HandedIn(true)));
@@ -437,7 +437,7 @@ fn a_part_of_other_samples_than_its_lease_s_takes_none_away() {
     let (a, b) = (env.register("a"), env.register("b"));
     let held = env.lease(a).unwrap();
     let other = Share { offset: 40, samples: 4 };
-    let part = Box::new(Part { share: other, result: result(a), view: None });
+    let part = Box::new(Part { share: other, result: result(a), view: None, build: None });
     let command = Command::HandInPart { job, frame: Frame(1), lease: held.lease, part };
     assert_eq!(env.step(command), Ok(Reply::HandedIn(true)), "nobody else had them");
     assert_eq!(sharing(&env, job).leased[&held.lease], held.share.unwrap(), "what it was given it still has");
@@ -522,14 +522,8 @@ fn what_was_merged_of_a_frame_and_rots_is_rendered_again() {
 fn a_share_takes_as_long_as_the_slave_s_owner_says() {
     let mut env = Env::new();
     let job = env.submit(shared("1", 100_000));
-    let register = |env: &mut Env, key: &str, upload_interval_s| {
-        let info = Box::new(SlaveInfo { upload_interval_s, ..info() });
-        match env.step(Command::Register { key: key.into(), name: key.into(), info }).unwrap() {
-            Reply::Registered(slave) => slave,
-            other => panic!("{other:?}"),
-        }
-    };
-    let (patient, hasty) = (register(&mut env, "patient", 60), register(&mut env, "hasty", 2));
+    let patient = env.register_as("patient", SlaveInfo { upload_interval_s: 60, ..info() });
+    let hasty = env.register_as("hasty", SlaveInfo { upload_interval_s: 2, ..info() });
     let mut size = |slave| {
         // The first share of a slave tells its speed: 100 samples a second.
         let mut samples = 0;
@@ -538,10 +532,72 @@ fn a_share_takes_as_long_as_the_slave_s_owner_says() {
             let share = held.share.unwrap();
             samples = share.samples;
             let result = TaskResult { seconds: f64::from(samples) / 100.0, ..result(slave) };
-            let part = Box::new(Part { share, result, view: None });
+            let part = Box::new(Part { share, result, view: None, build: None });
             env.step(Command::HandInPart { job, frame: Frame(1), lease: held.lease, part }).unwrap();
         }
         samples
     };
     assert_eq!((size(patient), size(hasty)), (6000, 200));
+}
+
+#[test]
+fn a_frame_is_drawn_by_one_build_on_one_kind_of_device() {
+    let other_patch = || SlaveInfo { blender: Version([3, 4, 2]), ..info() };
+    let other_build = || SlaveInfo { build_hash: "abcdef".into(), ..info() };
+    let other_device = || SlaveInfo { device: "CUDA".into(), ..info() };
+    for other in [other_patch(), other_build(), other_device()] {
+        let mut env = Env::new();
+        let job = env.submit(shared("1", 64));
+        let a = env.register("a");
+        let b = env.register_as("b", other.clone());
+        let held = env.lease(a).unwrap();
+        assert_eq!(env.lease(b), None, "{other:?}");
+        let why = kept_out(&env.farm, &env.farm.jobs[&job], &env.farm.slaves[&b]).unwrap();
+        assert!(why.starts_with("frame 1 was begun with Blender 3.4.1 on CPU, and slave b has "), "{why}");
+        // Another frame of the same job is free for it.
+        let next = env.submit(shared("1-2", 64));
+        env.step(Command::Prioritise(next, 100)).unwrap();
+        let own = env.lease(b).unwrap();
+        assert_eq!((own.job, own.frames.clone()), (next, vec![Frame(1)]));
+        assert_eq!(env.lease(a).map(|held| held.frames), Some(vec![Frame(2)]));
+        env.step(Command::Cancel(next)).unwrap();
+
+        // With what drew it gone, the job says what it waits for; and goes on with what is like it.
+        env.hand_in_held(a, &held).unwrap();
+        env.step(Command::Leave(a)).unwrap();
+        let why = why_waiting(&env.farm, &env.farm.jobs[&job]);
+        assert!(why.contains("frame 1 was begun with Blender 3.4.1 on CPU"), "{why}");
+        let c = env.register("c");
+        assert!(env.lease(c).is_some());
+        // A slave that comes back with another Blender brings no late part of it.
+        let b_again = env.register_as("a", other.clone());
+        let late = HeldLease { share: Some(Share { offset: 40, samples: 2 }), ..held };
+        assert_eq!(env.hand_in_held(b_again, &late), Ok(false));
+        assert_eq!(env.poll(b_again, vec![late.clone()], Want::Now).drop, [late]);
+    }
+}
+
+#[test]
+fn a_job_may_have_its_frames_drawn_by_anything() {
+    let mut env = Env::new();
+    env.submit(JobSpec { mixed: true, ..shared("1", 64) });
+    let a = env.register("a");
+    let b = env.register_as("b", SlaveInfo { device: "CUDA".into(), ..info() });
+    assert!(env.lease(a).is_some() && env.lease(b).is_some());
+}
+
+#[test]
+fn more_samples_are_drawn_by_what_drew_the_first() {
+    let mut env = Env::new();
+    let job = env.submit(shared("1", 64));
+    let a = env.register("a");
+    render_together(&mut env, job, &[(a, 8.0)]);
+    env.step(Command::Leave(a)).unwrap();
+    let b = env.register_as("b", SlaveInfo { blender: Version([3, 4, 2]), ..info() });
+    env.step(Command::More { job, samples: 64, frames: None }).unwrap();
+    assert_eq!(env.lease(b), None);
+    assert!(why_waiting(&env.farm, &env.farm.jobs[&job]).contains("slave b has Blender 3.4.2 on CPU"));
+    let c = env.register("c");
+    let (done, _) = render_together(&mut env, job, &[(c, 8.0)]);
+    assert_eq!(done[&c], 64);
 }

@@ -199,6 +199,9 @@ pub struct SubmitArguments {
     /// slaves ("tiles" is not there yet)
     #[arg(long, value_enum, default_value_t = SplitMode::Off, env = "NETRENDER_SPLIT")]
     pub split: SplitMode,
+    /// Let slaves whose Blenders differ in patch or build, or whose devices differ, share one frame
+    #[arg(long, env = "NETRENDER_MIXED")]
+    pub mixed: bool,
     /// The engine slaves render with [default: the scene's]
     #[arg(long, env = "NETRENDER_ENGINE")]
     pub engine: Option<String>,

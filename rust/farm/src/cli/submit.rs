@@ -142,6 +142,7 @@ fn request(arguments: &SubmitArguments) -> Result<JobRequest, Stop> {
             SplitMode::Auto => Split::Auto,
             SplitMode::Samples => Split::Samples,
         },
+        mixed: arguments.mixed,
         added,
         unsaved_images: Vec::new(),
         send_anyway: arguments.send_anyway,

@@ -57,6 +57,9 @@ pub struct JobRequest {
     /// Whether one frame may be shared out.
     #[serde(default)]
     pub split: Split,
+    /// Whether slaves with different Blenders or devices may share one frame.
+    #[serde(default)]
+    pub mixed: bool,
     /// Files and folders beside those that the scene names.
     #[serde(default)]
     pub added: Vec<String>,
@@ -188,6 +191,7 @@ pub async fn submit(api: &Api, request: JobRequest, transfer: &Transfer) -> Resu
         height: scene.height,
         split: request.split,
         samples: sample_split(&scene.split),
+        mixed: request.mixed,
         scripts: !scene.scripts.is_empty(),
         manifest: digest_of(&[]),
         key: crate::random_hex(),

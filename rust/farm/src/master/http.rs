@@ -323,7 +323,7 @@ async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRequest>) -> 
         let command = match part {
             None => Command::HandIn { job, frame, result: Box::new(result) },
             Some(PartOf { lease, share, view }) => {
-                let part = Box::new(Part { share, result, view });
+                let part = Box::new(Part { share, result, view, build: None });
                 Command::HandInPart { job, frame, lease, part }
             }
         };

@@ -201,7 +201,9 @@ async fn finish(app: &App, work: Work) -> Result<(), MasterError> {
     let Some((first, _)) = all.first() else { return Ok(()) };
     let seconds = all.iter().map(|(result, _)| result.seconds).sum();
     let result = TaskResult { slave: first.slave, film, film_bytes, preview, log: first.log, seconds };
-    let merged = Box::new(Merged { shares, result, view: all.iter().find_map(|(_, view)| *view) });
+    let builds = before.iter().map(|before| &before.build).chain(parts.iter().map(|part| &part.build));
+    let build = builds.flatten().next().cloned();
+    let merged = Box::new(Merged { shares, result, view: all.iter().find_map(|(_, view)| *view), build });
     app.owner.command(Command::Merge { job, frame, merged }).await?;
     if let Some(jpeg) = jpeg.filter(|_| finishes) {
         app.pictures.put((job, frame), jpeg);

@@ -406,11 +406,16 @@ mod tests {
         };
         let part = || {
             let Command::HandIn { result, .. } = hand_in(5, None) else { unreachable!("a hand-in is one") };
-            Box::new(Part { share: Share { offset: 0, samples: 4 }, result: *result, view: Some(Digest([6; 32])) })
+            Box::new(Part {
+                share: Share { offset: 0, samples: 4 },
+                result: *result,
+                view: Some(Digest([6; 32])),
+                build: None,
+            })
         };
         let merge = |job: u32, frame: i32, shares| {
             let Command::HandIn { result, .. } = hand_in(5, None) else { unreachable!("a hand-in is one") };
-            let merged = Box::new(Merged { shares, result: *result, view: None });
+            let merged = Box::new(Merged { shares, result: *result, view: None, build: None });
             Command::Merge { job: JobId(job), frame: Frame(frame), merged }
         };
         let shared = |frames: &str, samples: u32, finishes: bool| {

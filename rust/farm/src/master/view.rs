@@ -1,7 +1,7 @@
 //! The farm as lists show it.
 
 use netrender_core::{
-    balance::why_waiting,
+    balance::{kept_out, unfit, why_waiting},
     farm::Farm,
     ids::{Frame, SlaveId},
     job::{Job, JobState},
@@ -99,13 +99,22 @@ fn view_task(farm: &Farm, job: &Job, frame: Frame, task: &Task) -> TaskView {
     view
 }
 
+/// A slave that has nothing to do although there is something to do says why.
+fn idle(farm: &Farm, slave: &Slave) -> String {
+    let mut active = farm.jobs.values().filter(|job| job.state == JobState::Active && unfit(job, slave).is_none());
+    match active.find_map(|job| kept_out(farm, job, slave).map(|why| (job.id, why))) {
+        Some((job, why)) => format!("Ready, but can't help with job {job}: {why}"),
+        None => "Ready".into(),
+    }
+}
+
 fn slave(farm: &Farm, slave: &Slave, progress: Option<&Progress>) -> SlaveView {
     let lease = farm.leases_of(slave.id).next();
     let now = progress.filter(|progress| farm.leases_of(slave.id).any(|lease| lease.job == progress.job));
     let status = match (slave.state, lease) {
         (SlaveState::Lost, _) => "Lost: not heard of for longer than the slave timeout".to_owned(),
         (SlaveState::Gone, _) => "Stopped".to_owned(),
-        (SlaveState::Ready, None) => "Ready".to_owned(),
+        (SlaveState::Ready, None) => idle(farm, slave),
         (SlaveState::Ready, Some(lease)) => match now {
             Some(progress) => format!("Rendering job {} frame {}", progress.job, progress.frame),
             None => format!("Rendering job {}", lease.job),

@@ -377,6 +377,7 @@ fn describe(options: &SlaveOptions, host: String, hello: &Hello) -> SlaveInfo {
         engines: hello.engines.iter().cloned().collect(),
         denoises: hello.denoises,
         devices: hello.devices.clone(),
+        device: "CPU".into(),
         threads: if options.threads == 0 { all } else { options.threads },
         memory_bytes: sysinfo::System::new_with_specifics(memory).map_or(0, |system| system.total_memory()),
         tags: options.tags.clone(),
