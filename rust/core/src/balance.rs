@@ -5,7 +5,7 @@
 
 use crate::{
     farm::Farm,
-    ids::{Frame, JobId},
+    ids::{Frame, JobId, SlaveId},
     job::{Job, JobState, Split},
     share::Share,
     slave::{Build, Slave, SlaveState},
@@ -56,7 +56,7 @@ pub fn next_chunk(farm: &Farm, slave: &Slave, want: Want) -> Option<Chunk> {
         if let Some(chunk) = next_finish(farm, job, slave, want).or_else(|| next_share(farm, job, slave, want)) {
             return Some(chunk);
         }
-        if splits(farm, job) {
+        if splits(farm, job, slave) {
             return None;
         }
         let spare = match want {
@@ -76,8 +76,8 @@ pub fn next_chunk(farm: &Farm, slave: &Slave, want: Want) -> Option<Chunk> {
     })
 }
 
-/// Whether the job's next frame is shared out: always, or while there are fewer frames than slaves for them.
-fn splits(farm: &Farm, job: &Job) -> bool {
+/// Whether the job's next frame is shared out: always, or while there are fewer frames than slaves for them and sharing pays.
+fn splits(farm: &Farm, job: &Job, slave: &Slave) -> bool {
     if job.spec.samples.as_ref().is_none_or(|split| split.samples < 2) {
         return false;
     }
@@ -87,9 +87,30 @@ fn splits(farm: &Farm, job: &Job) -> bool {
         Split::Auto => {
             let fit =
                 farm.slaves.values().filter(|slave| slave.state == SlaveState::Ready && unfit(job, slave).is_none());
-            job.waiting.len() < fit.count()
+            job.waiting.len() < fit.count() && !takes_a_moment(job, slave)
         }
     }
+}
+
+/// Whether the slave alone would render a frame in no more time than two shares take at least.
+fn takes_a_moment(job: &Job, slave: &Slave) -> bool {
+    let own = job.speeds.get(&slave.id).map(|speed| u64::from(*speed));
+    own.is_some_and(|own| u64::from(job.spec.frame_samples()) * 1000 < own * u64::from(2 * LEAST_SHARE_S))
+}
+
+/// Whether a slave that would have to load the scene first could still be of help with this frame and those that wait: the
+/// others, as fast as they proved to be, would be at it for longer. Unless that is known, it could.
+fn comes_too_late(farm: &Farm, job: &Job, slave: &Slave, left: u32) -> bool {
+    let is_there = |of: &&SlaveId| {
+        farm.slaves.get(of).is_some_and(|slave| slave.state == SlaveState::Ready && unfit(job, slave).is_none())
+    };
+    let team: u64 = job.speeds.iter().filter(|(of, _)| is_there(of)).map(|(_, speed)| u64::from(*speed)).sum();
+    let frames = (job.waiting.len() - job.finishing.len()) as u64;
+    let samples = u64::from(left) + frames * u64::from(job.spec.frame_samples());
+    // A sample in a thousandth of a second and a time in milliseconds: a million.
+    job.spec.split == Split::Auto
+        && !job.speeds.contains_key(&slave.id)
+        && samples * 1_000_000 < team * u64::from(job.warm_up_ms)
 }
 
 /// A frame of which all samples are there: somebody waits for the picture, and its parts take room.
@@ -112,12 +133,15 @@ fn next_share(farm: &Farm, job: &Job, slave: &Slave, want: Want) -> Option<Chunk
     let untouched = |frame: &&Frame| job.is_untouched(**frame) && may(frame);
     // A frame that was given more samples is shared even when nobody else would help.
     let shared = |frame: &&Frame| job.tasks.get(frame).is_some_and(|task| !task.may_be_whole());
-    let splits = splits(farm, job);
+    let splits = splits(farm, job, slave);
     let new = || job.waiting.iter().filter(|frame| splits || shared(frame)).find(untouched);
     let frame = open.or_else(new)?;
     let task = job.tasks.get(frame)?;
     let sharing = task.sharing(&job.spec);
     let left = sharing.free_samples();
+    if comes_too_late(farm, job, slave, left) {
+        return None;
+    }
     let most = match job.speeds.get(&slave.id) {
         None => (task.samples(&job.spec) / FIRST_PART).max(1),
         Some(own) => {

@@ -92,6 +92,7 @@ impl Farm {
                 let slave = part.result.slave;
                 owner.failing.remove(&slave);
                 learn(&mut owner.speeds, slave, part.share.samples, part.result.seconds);
+                owner.warm_up_ms = owner.warm_up_ms.max((part.warm_up_s * 1000.0) as u32);
                 let mut leased = false;
                 let shared = owner.change_sharing(*frame, |sharing| {
                     // Only of the very samples it was given: of others it goes on.

@@ -92,6 +92,9 @@ pub struct JobSpec {
     /// Whether slaves with different Blenders or devices may share one frame.
     #[serde(default)]
     pub mixed: bool,
+    /// What was chosen of sharing and why, in words for people.
+    #[serde(default)]
+    pub split_note: String,
     /// Whether the scene needs its own Python (drivers, registered texts). Whether it gets to run is the farm's setting.
     #[serde(default)]
     pub scripts: bool,
@@ -178,6 +181,8 @@ pub struct Job {
     pub finishing: BTreeSet<Frame>,
     /// How fast slaves are with shares of it.
     pub speeds: Speeds,
+    /// The longest that a slave fetched and loaded it before its first share, in milliseconds.
+    pub warm_up_ms: u32,
 }
 
 /// A job without its tasks, as a snapshot keeps it.
@@ -198,6 +203,9 @@ pub struct JobHead {
     /// How fast slaves are with shares of it.
     #[serde(default)]
     pub speeds: Speeds,
+    /// The longest that a slave fetched and loaded it before its first share, in milliseconds.
+    #[serde(default)]
+    pub warm_up_ms: u32,
 }
 
 impl Job {
@@ -220,6 +228,7 @@ impl Job {
             open_shares: BTreeSet::new(),
             finishing: BTreeSet::new(),
             speeds: Speeds::new(),
+            warm_up_ms: 0,
         }
     }
 
@@ -251,6 +260,7 @@ impl Job {
             blacklist: self.blacklist.clone(),
             failing: self.failing.clone(),
             speeds: self.speeds.clone(),
+            warm_up_ms: self.warm_up_ms,
         }
     }
 

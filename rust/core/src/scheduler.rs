@@ -355,6 +355,9 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
     }
 }
 
+/// In characters.
+const MAX_NOTE: usize = 2000;
+
 /// Cycles' own limit.
 pub(crate) const MAX_SAMPLES: u32 = 1 << 24;
 
@@ -385,6 +388,9 @@ fn submit(farm: &Farm, spec: Box<JobSpec>) -> Result<Decision, Refusal> {
         if !right(&split.samples) || split.layers.len() > 1000 || !split.layers.values().all(right) {
             return bad("a frame and each view layer have 1 to 16777216 samples");
         }
+    }
+    if spec.split_note.chars().count() > MAX_NOTE {
+        return bad("what is said of sharing has at most 2000 characters");
     }
     if too_long(&spec.key) {
         return bad("a submission's key has at most 200 characters");

@@ -62,6 +62,9 @@ pub struct Part {
     /// What drew it, as far as the master knows.
     #[serde(default)]
     pub build: Option<Build>,
+    /// How long its slave fetched and loaded the scene before it could begin; 0 when it had the scene.
+    #[serde(default)]
+    pub warm_up_s: f64,
 }
 
 /// What slaves rendered of a frame, in one film, before anything that needs all of it. The film is itself a part, so that samples

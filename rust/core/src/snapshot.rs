@@ -113,7 +113,8 @@ impl Restore {
     pub fn job(&mut self, head: JobHead) {
         self.states.insert(head.id, head.state);
         let mut job = Job::new(head.id, head.spec, head.created);
-        (job.blacklist, job.failing, job.speeds) = (head.blacklist, head.failing, head.speeds);
+        (job.blacklist, job.failing) = (head.blacklist, head.failing);
+        (job.speeds, job.warm_up_ms) = (head.speeds, head.warm_up_ms);
         self.farm.jobs.insert(job.id, job);
     }
 

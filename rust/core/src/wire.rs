@@ -192,7 +192,7 @@ pub struct HandInRequest {
 }
 
 /// Which part of a frame is handed in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PartOf {
     /// By which lease.
     pub lease: LeaseId,
@@ -200,6 +200,9 @@ pub struct PartOf {
     pub share: Share,
     /// The scene's view transform as a table.
     pub view: Option<Digest>,
+    /// How long the scene was fetched and loaded before; 0 when it was there.
+    #[serde(default)]
+    pub warm_up_s: f64,
 }
 
 /// The result is durable.

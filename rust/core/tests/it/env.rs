@@ -149,7 +149,7 @@ impl Env {
         let command = match held.share {
             None => Command::HandIn { job, frame, result: Box::new(result(slave)) },
             Some(share) => {
-                let part = Box::new(Part { share, result: result(slave), view: None, build: None });
+                let part = Box::new(Part { share, result: result(slave), view: None, build: None, warm_up_s: 0.0 });
                 Command::HandInPart { job, frame, lease: held.lease, part }
             }
         };
@@ -205,6 +205,7 @@ pub fn spec(frames: &str) -> JobSpec {
         split: Split::Off,
         samples: None,
         mixed: false,
+        split_note: String::new(),
         scripts: false,
         manifest: Digest([0; 32]),
         key: String::new(),

@@ -344,7 +344,7 @@ fn render_together(env: &mut Env, job: JobId, speeds: &[(SlaveId, f64)]) -> (BTr
         let seconds = f64::from(share.samples) / speeds.iter().find(|(of, _)| *of == slave).unwrap().1;
         now = at;
         let result = TaskResult { seconds, ..result(slave) };
-        let part = Box::new(Part { share, result, view: None, build: None });
+        let part = Box::new(Part { share, result, view: None, build: None, warm_up_s: 0.0 });
         let frame = held.frames[0];
         let command = Command::HandInPart { job, frame, lease: held.lease, part };
         assert_eq!(env.step(command), Ok(Reply::HandedIn(true)));
@@ -437,7 +437,7 @@ fn a_part_of_other_samples_than_its_lease_s_takes_none_away() {
     let (a, b) = (env.register("a"), env.register("b"));
     let held = env.lease(a).unwrap();
     let other = Share { offset: 40, samples: 4 };
-    let part = Box::new(Part { share: other, result: result(a), view: None, build: None });
+    let part = Box::new(Part { share: other, result: result(a), view: None, build: None, warm_up_s: 0.0 });
     let command = Command::HandInPart { job, frame: Frame(1), lease: held.lease, part };
     assert_eq!(env.step(command), Ok(Reply::HandedIn(true)), "nobody else had them");
     assert_eq!(sharing(&env, job).leased[&held.lease], held.share.unwrap(), "what it was given it still has");
@@ -532,7 +532,7 @@ fn a_share_takes_as_long_as_the_slave_s_owner_says() {
             let share = held.share.unwrap();
             samples = share.samples;
             let result = TaskResult { seconds: f64::from(samples) / 100.0, ..result(slave) };
-            let part = Box::new(Part { share, result, view: None, build: None });
+            let part = Box::new(Part { share, result, view: None, build: None, warm_up_s: 0.0 });
             env.step(Command::HandInPart { job, frame: Frame(1), lease: held.lease, part }).unwrap();
         }
         samples
@@ -600,4 +600,47 @@ fn more_samples_are_drawn_by_what_drew_the_first() {
     let c = env.register("c");
     let (done, _) = render_together(&mut env, job, &[(c, 8.0)]);
     assert_eq!(done[&c], 64);
+}
+
+#[test]
+fn sharing_that_does_not_pay_is_left() {
+    let part = |slave, held: &HeldLease, seconds, warm_up_s| {
+        let result = TaskResult { seconds, ..result(slave) };
+        let part = Part { share: held.share.unwrap(), result, view: None, build: None, warm_up_s };
+        Command::HandInPart { job: held.job, frame: held.frames[0], lease: held.lease, part: Box::new(part) }
+    };
+    for (warm_up_s, helps) in [(3.0, false), (0.1, true)] {
+        // Given a frame of which one slave rendered two samples in 20 ms, once it had loaded the scene
+        let mut env = Env::new();
+        let (a, b) = (env.register("a"), env.register("b"));
+        env.submit(JobSpec { split: Split::Auto, ..shared("1", 64) });
+        let held = env.lease(a).unwrap();
+        assert_eq!(held.share, Some(Share { offset: 0, samples: 2 }));
+        env.step(part(a, &held, 0.02, warm_up_s)).unwrap();
+        // Then another helps if it can load the scene before the first has done the rest
+        let share = env.lease(b).map(|held| held.share);
+        assert_eq!(share, helps.then_some(Some(Share { offset: 2, samples: 2 })));
+        // And nobody is waited for who is gone
+        env.step(Command::Leave(a)).unwrap();
+        assert!(env.poll(b, vec![], Want::Now).grant.is_some());
+    }
+}
+
+#[test]
+fn a_frame_that_takes_a_moment_is_not_shared() {
+    let mut env = Env::new();
+    let (a, _) = (env.register("a"), env.register("b"));
+    let job = env.submit(JobSpec { split: Split::Auto, ..shared("1-2", 64) });
+    // Given two frames for two slaves, and then one, which is shared
+    assert_eq!(env.lease(a).unwrap().share, None);
+    assert!(env.hand_in(a, job, Frame(1)));
+    while let Some(held) = env.lease(a) {
+        assert!(held.share.is_some());
+        env.hand_in_held(a, &held).unwrap();
+    }
+    // When it proved to take the slave less than two seconds
+    assert!(env.farm.jobs[&job].speeds[&a] > 32_000);
+    env.step(Command::Spoil { job, frame: Frame(2), film: result(a).film }).unwrap();
+    // Then it is rendered whole
+    assert_eq!(env.lease(a).unwrap().share, None);
 }

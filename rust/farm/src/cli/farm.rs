@@ -52,6 +52,9 @@ pub async fn job(address: &str, id: u32, json: bool) -> Result<(), Stop> {
     if !job.why.is_empty() {
         say!("It waits: {}", job.why);
     }
+    if !detail.spec.split_note.is_empty() {
+        say!("Split frames: {}", detail.spec.split_note);
+    }
     let rows = detail.tasks.iter().map(|task| {
         let slave = task.slave.map(|slave| slave.to_string()).unwrap_or_default();
         let seconds = task.seconds.map(|seconds| format!("{seconds:.2}")).unwrap_or_default();

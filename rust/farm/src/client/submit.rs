@@ -101,6 +101,9 @@ pub async fn check(api: Option<&Api>, request: &JobRequest, transfer: &Transfer)
     Ok(look(request, scripts, transfer).await?.1.report)
 }
 
+/// The master takes no longer words.
+const MAX_NOTE: usize = 2000;
+
 /// How the slaves may cut a frame; None: not at all.
 fn sample_split(split: &trace::Split) -> Option<SampleSplit> {
     (split.grade != Grade::None).then(|| SampleSplit {
@@ -191,6 +194,7 @@ pub async fn submit(api: &Api, request: JobRequest, transfer: &Transfer) -> Resu
         height: scene.height,
         split: request.split,
         samples: sample_split(&scene.split),
+        split_note: split_note(request.split, &scene.split).unwrap_or_default().chars().take(MAX_NOTE).collect(),
         mixed: request.mixed,
         scripts: !scene.scripts.is_empty(),
         manifest: digest_of(&[]),

@@ -293,7 +293,8 @@ async fn leave(State(app): State<App>, Path(slave): Path<String>) -> Result<Stat
 
 async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRequest>) -> Answer<HandInReply> {
     let HandInRequest { slave, job, frame, film, preview, log, seconds, part } = request;
-    if !seconds.is_finite() || seconds < 0.0 {
+    let warm_up_s = part.as_ref().map_or(0.0, |part| part.warm_up_s);
+    if [seconds, warm_up_s].iter().any(|time| !time.is_finite() || *time < 0.0) {
         return Err(MasterError::BadRequest("the seconds are not a time".into()));
     }
     let done = move |_: &_, job: &netrender_core::job::Job| {
@@ -322,8 +323,8 @@ async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRequest>) -> 
         let result = TaskResult { slave, film, film_bytes: film_bytes?, preview, log, seconds };
         let command = match part {
             None => Command::HandIn { job, frame, result: Box::new(result) },
-            Some(PartOf { lease, share, view }) => {
-                let part = Box::new(Part { share, result, view, build: None });
+            Some(PartOf { lease, share, view, warm_up_s }) => {
+                let part = Box::new(Part { share, result, view, build: None, warm_up_s });
                 Command::HandInPart { job, frame, lease, part }
             }
         };

@@ -411,6 +411,7 @@ mod tests {
                 result: *result,
                 view: Some(Digest([6; 32])),
                 build: None,
+                warm_up_s: 1.5,
             })
         };
         let merge = |job: u32, frame: i32, shares| {

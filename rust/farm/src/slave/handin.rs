@@ -52,6 +52,8 @@ pub struct Film {
     pub path: PathBuf,
     /// Blender's time for it.
     pub seconds: f64,
+    /// How long the scene was fetched and loaded before.
+    pub warm_up_s: f64,
     /// How to show it.
     pub view: Arc<View>,
     /// What that was read from, if there is a table.
@@ -72,7 +74,7 @@ impl From<Saved> for Film {
     fn from(saved: Saved) -> Self {
         let Saved { film, seconds, log, view: table, .. } = saved;
         let view = Arc::new(view(table.clone()));
-        Self { path: film, seconds, view, table: table.map(PathBuf::from), log: Printed::Before(log) }
+        Self { path: film, seconds, warm_up_s: 0.0, view, table: table.map(PathBuf::from), log: Printed::Before(log) }
     }
 }
 
@@ -218,6 +220,7 @@ async fn attempt(api: &Api, slave: SlaveId, task: &Task, film: &Film, parcel: &P
             lease: task.lease,
             share,
             view: view.as_ref().map(|(digest, _)| *digest),
+            warm_up_s: film.warm_up_s,
         }),
     };
     Ok(api.hand_in(&request).await?.fresh)

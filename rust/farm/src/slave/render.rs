@@ -179,9 +179,11 @@ impl Stage {
         let shared = Arc::clone(&self.shared);
         let warm =
             self.current.as_mut().is_some_and(|c| c.key == task.key && !c.worker.is_busy() && c.worker.is_alive());
+        let began = Instant::now();
         if !warm {
             self.load(task).await?;
         }
+        let warm_up_s = if warm { 0.0 } else { began.elapsed().as_secs_f64() };
         let merged = match task.merged {
             Some(merged) => Some(unfold(&shared, task, merged).await.map_err(|error| (error, String::new()))?),
             None => None,
@@ -210,7 +212,7 @@ impl Stage {
                 let samples = samples.unwrap_or_default();
                 tracing::info!(target: "netrender::slave", "rendered job={job} frame={frame}{gap} seconds={seconds:.3}{samples}");
                 let (view, table) = (Arc::clone(&current.view), current.table.clone());
-                Ok(Film { path, seconds, view, table, log })
+                Ok(Film { path, seconds, warm_up_s, view, table, log })
             }
             Err(error) => Err(self.broken(error, &format!("rendering frame {}", task.frame)).await),
         }
