@@ -5,7 +5,7 @@ use crate::{
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::{Job, JobState},
     lease::Lease,
-    share::learn,
+    share::{Part, learn},
     slave::{Build, Slave, SlaveState},
     task::{Failure, Task, TaskState},
 };
@@ -101,7 +101,7 @@ impl Farm {
                         sharing.leased.remove(lease);
                     }
                     if leased || sharing.take(part.share) {
-                        sharing.parts.push((**part).clone());
+                        sharing.parts.push(Part { at: *at, ..(**part).clone() });
                     }
                 });
                 if leased {
@@ -111,7 +111,7 @@ impl Farm {
                     owner.begin_sharing(*frame);
                     owner.change_sharing(*frame, |sharing| {
                         if sharing.take(part.share) {
-                            sharing.parts.push((**part).clone());
+                            sharing.parts.push(Part { at: *at, ..(**part).clone() });
                         }
                     });
                 }

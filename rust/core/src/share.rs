@@ -1,7 +1,7 @@
 //! Parts of one frame: which samples a slave renders, and how far a frame is that several slaves render together.
 
 use crate::{
-    ids::{LeaseId, SlaveId},
+    ids::{LeaseId, SlaveId, Timestamp},
     slave::Build,
     task::TaskResult,
 };
@@ -65,6 +65,24 @@ pub struct Part {
     /// How long its slave fetched and loaded the scene before it could begin; 0 when it had the scene.
     #[serde(default)]
     pub warm_up_s: f64,
+    /// When it was handed in.
+    #[serde(default)]
+    pub at: Timestamp,
+}
+
+/// What part of their time the slaves of a frame rendered, of 1: from each one's first sample of it to the last hand-in. None
+/// before there is a part.
+pub fn efficiency(parts: &[Part]) -> Option<f64> {
+    let end_s = parts.iter().map(|part| part.at.0 as f64 / 1000.0).reduce(f64::max)?;
+    let mut began_s: BTreeMap<SlaveId, f64> = BTreeMap::new();
+    for part in parts {
+        let began = part.at.0 as f64 / 1000.0 - part.result.seconds - part.warm_up_s;
+        let first = began_s.entry(part.result.slave).or_insert(began);
+        *first = first.min(began);
+    }
+    let rendered: f64 = parts.iter().map(|part| part.result.seconds).sum();
+    let there: f64 = began_s.values().map(|began| end_s - began).sum();
+    (there > 0.0).then(|| (rendered / there).clamp(0.0, 1.0))
 }
 
 /// What slaves rendered of a frame, in one film, before anything that needs all of it. The film is itself a part, so that samples

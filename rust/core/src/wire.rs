@@ -341,6 +341,9 @@ pub struct TaskView {
     /// And who is at it.
     #[serde(default)]
     pub slaves: Vec<SlaveId>,
+    /// What part of their time they rendered, of 1.
+    #[serde(default)]
+    pub efficiency: Option<f64>,
 }
 
 /// A slave in a list.

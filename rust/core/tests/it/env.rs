@@ -149,7 +149,14 @@ impl Env {
         let command = match held.share {
             None => Command::HandIn { job, frame, result: Box::new(result(slave)) },
             Some(share) => {
-                let part = Box::new(Part { share, result: result(slave), view: None, build: None, warm_up_s: 0.0 });
+                let part = Box::new(Part {
+                    share,
+                    result: result(slave),
+                    view: None,
+                    build: None,
+                    warm_up_s: 0.0,
+                    at: Timestamp(0),
+                });
                 Command::HandInPart { job, frame, lease: held.lease, part }
             }
         };

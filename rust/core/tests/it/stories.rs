@@ -4,10 +4,10 @@ use crate::env::{Env, info, result, spec};
 use netrender_core::{
     balance::{Want, kept_out, why_waiting},
     error::Refusal,
-    ids::{Frame, JobId, LeaseId, SlaveId},
+    ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::{JobSpec, JobState, Split},
     scheduler::{Command, Reply},
-    share::{Part, SampleSplit, Share, Sharing},
+    share::{Part, SampleSplit, Share, Sharing, efficiency},
     slave::{SlaveInfo, Version},
     task::{TaskError, TaskResult, TaskState},
     wire::HeldLease,
@@ -344,7 +344,7 @@ fn render_together(env: &mut Env, job: JobId, speeds: &[(SlaveId, f64)]) -> (BTr
         let seconds = f64::from(share.samples) / speeds.iter().find(|(of, _)| *of == slave).unwrap().1;
         now = at;
         let result = TaskResult { seconds, ..result(slave) };
-        let part = Box::new(Part { share, result, view: None, build: None, warm_up_s: 0.0 });
+        let part = Box::new(Part { share, result, view: None, build: None, warm_up_s: 0.0, at: Timestamp(0) });
         let frame = held.frames[0];
         let command = Command::HandInPart { job, frame, lease: held.lease, part };
         assert_eq!(env.step(command), Ok(Reply::HandedIn(true)));
@@ -437,7 +437,8 @@ fn a_part_of_other_samples_than_its_lease_s_takes_none_away() {
     let (a, b) = (env.register("a"), env.register("b"));
     let held = env.lease(a).unwrap();
     let other = Share { offset: 40, samples: 4 };
-    let part = Box::new(Part { share: other, result: result(a), view: None, build: None, warm_up_s: 0.0 });
+    let part =
+        Box::new(Part { share: other, result: result(a), view: None, build: None, warm_up_s: 0.0, at: Timestamp(0) });
     let command = Command::HandInPart { job, frame: Frame(1), lease: held.lease, part };
     assert_eq!(env.step(command), Ok(Reply::HandedIn(true)), "nobody else had them");
     assert_eq!(sharing(&env, job).leased[&held.lease], held.share.unwrap(), "what it was given it still has");
@@ -532,7 +533,7 @@ fn a_share_takes_as_long_as_the_slave_s_owner_says() {
             let share = held.share.unwrap();
             samples = share.samples;
             let result = TaskResult { seconds: f64::from(samples) / 100.0, ..result(slave) };
-            let part = Box::new(Part { share, result, view: None, build: None, warm_up_s: 0.0 });
+            let part = Box::new(Part { share, result, view: None, build: None, warm_up_s: 0.0, at: Timestamp(0) });
             env.step(Command::HandInPart { job, frame: Frame(1), lease: held.lease, part }).unwrap();
         }
         samples
@@ -606,7 +607,7 @@ fn more_samples_are_drawn_by_what_drew_the_first() {
 fn sharing_that_does_not_pay_is_left() {
     let part = |slave, held: &HeldLease, seconds, warm_up_s| {
         let result = TaskResult { seconds, ..result(slave) };
-        let part = Part { share: held.share.unwrap(), result, view: None, build: None, warm_up_s };
+        let part = Part { share: held.share.unwrap(), result, view: None, build: None, warm_up_s, at: Timestamp(0) };
         Command::HandInPart { job: held.job, frame: held.frames[0], lease: held.lease, part: Box::new(part) }
     };
     for (warm_up_s, helps) in [(3.0, false), (0.1, true)] {
@@ -643,4 +644,20 @@ fn a_frame_that_takes_a_moment_is_not_shared() {
     env.step(Command::Spoil { job, frame: Frame(2), film: result(a).film }).unwrap();
     // Then it is rendered whole
     assert_eq!(env.lease(a).unwrap().share, None);
+}
+
+#[test]
+fn slaves_of_a_frame_are_as_busy_as_their_parts_say() {
+    let part = |slave, at, seconds, warm_up_s| Part {
+        share: Share { offset: 0, samples: 1 },
+        result: TaskResult { seconds, ..result(SlaveId(slave)) },
+        view: None,
+        build: None,
+        warm_up_s,
+        at: Timestamp(at),
+    };
+    assert_eq!(efficiency(&[]), None);
+    // One loaded for two of its ten seconds; another, that came later, rendered two of four.
+    let parts = [part(1, 6_000, 4.0, 2.0), part(1, 10_000, 4.0, 0.0), part(2, 8_000, 2.0, 0.0)];
+    assert_eq!(efficiency(&parts), Some(10.0 / 14.0));
 }

@@ -227,7 +227,8 @@ fn shared_frames(detail: &JobDetail) -> String {
         let each = speeds.iter().map(|speed| format!("slave {} {:.0}", speed.slave, speed.kilosamples_per_s));
         let each = each.collect::<Vec<_>>().join(", ");
         let speed = if speeds.is_empty() { String::new() } else { format!(", {thousands:.0} kS/s ({each}){left}") };
-        Some(format!("; frame {}: {done} of {all} samples ({percent} %){speed}", task.frame))
+        let busy = task.efficiency.map(|busy| format!(", slaves {:.0} % busy", busy * 100.0)).unwrap_or_default();
+        Some(format!("; frame {}: {done} of {all} samples ({percent} %){speed}{busy}", task.frame))
     });
     shared.collect()
 }

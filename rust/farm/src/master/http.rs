@@ -23,7 +23,7 @@ use axum::{
 use futures_util::{Stream, StreamExt, stream};
 use netrender_core::{
     digest::Digest,
-    ids::{JobId, SlaveId},
+    ids::{JobId, SlaveId, Timestamp},
     job::JobSpec,
     scheduler::{Command, Reply},
     share::Part,
@@ -324,7 +324,7 @@ async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRequest>) -> 
         let command = match part {
             None => Command::HandIn { job, frame, result: Box::new(result) },
             Some(PartOf { lease, share, view, warm_up_s }) => {
-                let part = Box::new(Part { share, result, view, build: None, warm_up_s });
+                let part = Box::new(Part { share, result, view, build: None, warm_up_s, at: Timestamp(0) });
                 Command::HandInPart { job, frame, lease, part }
             }
         };

@@ -412,6 +412,7 @@ mod tests {
                 view: Some(Digest([6; 32])),
                 build: None,
                 warm_up_s: 1.5,
+                at: Timestamp(0),
             })
         };
         let merge = |job: u32, frame: i32, shares| {

@@ -5,6 +5,7 @@ use netrender_core::{
     farm::Farm,
     ids::{Frame, SlaveId},
     job::{Job, JobState},
+    share::efficiency,
     slave::{Slave, SlaveState},
     task::{Task, TaskState},
     wire::{FarmView, JobDetail, JobView, Progress, SlaveView, SpeedView, TaskView},
@@ -68,6 +69,7 @@ fn view_task(farm: &Farm, job: &Job, frame: Frame, task: &Task) -> TaskView {
         samples: task.merged.as_ref().map(|merged| [merged.samples(), task.samples(&job.spec)]),
         slaves: Vec::new(),
         finishing: false,
+        efficiency: None,
     };
     match &task.state {
         TaskState::Waiting => view.finishing = task.lacks_finish(),
@@ -82,6 +84,7 @@ fn view_task(farm: &Farm, job: &Job, frame: Frame, task: &Task) -> TaskView {
             view.state = "sharing".into();
             view.attempts += 1;
             view.samples = Some([sharing.done_samples(), task.samples(&job.spec)]);
+            view.efficiency = efficiency(&sharing.parts);
             let leases = sharing.leased.keys().filter_map(|lease| farm.leases.get(lease));
             view.slaves = leases.map(|lease| lease.slave).collect();
         }
