@@ -10,7 +10,7 @@ import urllib.parse
 
 import blake3
 
-PROTOCOL = 3
+PROTOCOL = 4
 
 
 def digest_of(data):
