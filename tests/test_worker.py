@@ -236,6 +236,22 @@ def test_hello_tells_who_it_is(worker):
     assert {"CPU"} <= {d["type"] for d in hello["devices"]}
 
 
+def test_a_scene_is_rendered_with_the_device_of_the_slave(blender, worker, tmp_path):
+    # Given a scene whose artist rendered with a GPU
+    blend = blender.build(tmp_path / "artist", "gpu")
+    cold = blender.render_cold(blend, 3, tmp_path / "cold.exr")
+    refused = worker.load(blend, device="CUDA")["error"]
+    assert refused["kind"] == "no_device"
+    assert "no CUDA device" in refused["message"]
+    assert "It has: CPU" in refused["message"]
+    refused = worker.load(blend, device="METAL")["error"]
+    assert refused["kind"] == "no_device", "that Blender was not even built for"
+    # Then the CPU renders it all the same
+    assert "ok" in worker.load(blend, device="CPU")
+    assert "ok" in worker.render(3, tmp_path / "film.exr")
+    assert_same_pixels(tmp_path / "film.exr", cold)
+
+
 def test_warm_frames_equal_cold_local_ones(blender, worker, tmp_path):
     # Given a scene, rendered locally, whose texture then goes to another place
     blend = blender.build(tmp_path / "artist", "file-output")

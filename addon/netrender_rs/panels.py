@@ -308,6 +308,7 @@ class RENDER_PT_netrender_slave_settings(SettingsPanel, Panel):
         column.prop(slave, "hang_timeout")
         column.prop(slave, "upload_interval")
         column.separator()
+        column.prop(slave, "device")
         column.prop(slave, "threads_mode")
         sub = column.column()
         sub.enabled = slave.threads_mode == "FIXED"

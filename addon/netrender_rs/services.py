@@ -41,6 +41,7 @@ def new_slave(scene):
         master=settings.master_address(wanted.master),
         name=wanted.name.strip(),
         threads=wanted.threads if wanted.threads_mode == "FIXED" else 0,
+        device=wanted.device.lower(),
         tags=settings.tags(wanted.tags),
         console=wanted.console,
         cache_limit_gb=wanted.cache_limit,

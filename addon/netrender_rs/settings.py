@@ -145,6 +145,20 @@ class NETRENDER_PG_slave(PropertyGroup):
         ),
         default="AUTO",
     )
+    device: EnumProperty(
+        name="Device",
+        description="What Cycles computes with",
+        items=(
+            ("AUTO", "Auto", "A GPU if there is one that Blender can use, else the CPU"),
+            ("CPU", "CPU", ""),
+            ("CUDA", "CUDA", "NVIDIA"),
+            ("OPTIX", "OptiX", "NVIDIA with hardware ray tracing"),
+            ("HIP", "HIP", "AMD"),
+            ("METAL", "Metal", "Apple"),
+            ("ONEAPI", "oneAPI", "Intel"),
+        ),
+        default="AUTO",
+    )
     threads: IntProperty(name="Threads", description="Threads rendering may use", default=4, min=1, max=1024)
     folder: StringProperty(
         name="Working Folder",

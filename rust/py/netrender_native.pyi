@@ -66,6 +66,7 @@ class Slave:
         master: str = "",
         name: str = "",
         threads: int = 0,
+        device: str = "auto",
         tags: Sequence[str] = (),
         console: bool = False,
         cache_limit_gb: float = 50.0,
@@ -74,7 +75,8 @@ class Slave:
         clear_on_exit: bool = False,
     ) -> None:
         """`blender`: a Blender, or a Python with the bpy module. `master` empty: the first one heard.
-        `threads` 0: as many as the machine has. `console`: Blender's output also to this process' stdout.
+        `threads` 0: as many as the machine has. `device`: "auto" (a GPU if Blender can use one), "cpu", "cuda",
+        "optix", "hip", "metal" or "oneapi"; one that is not there is a ServiceError at the start. `console`: Blender's output also to this process' stdout.
         `cache_limit_gb`: how much the files kept for jobs may weigh, in 10^9 bytes. `hang_timeout_s`: how long
         a Blender may print nothing and use no processor time before it is killed and the frame tried again;
         0: for ever. `upload_interval_s`: how long samples of a frame rendered with others shall take before they

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Builds a small Cycles scene, 16x12 pixels: `-- OUT.blend TEXTURE.png [no-camera] [denoise] [long]
-[file-output] [many] [layers] [dense]`.
+[file-output] [many] [layers] [dense] [gpu]`.
 
 "many" has 64 samples, "layers" a second view layer with 40, "dense" takes long until the first sample.
 
@@ -46,6 +46,8 @@ def main():
     scene.cycles.samples = 1_000_000 if "long" in WISHES else 4
     scene.cycles.use_adaptive_sampling = False
     scene.cycles.use_denoising = False
+    if "gpu" in WISHES:
+        scene.cycles.device = "GPU"
     if "denoise" in WISHES:
         scene.cycles.use_denoising = True
     scene.frame_start, scene.frame_end, scene.frame_step = 1, 10, 2

@@ -2,13 +2,13 @@
 """One warm Blender under a slave: it loads a scene once and renders the frames it is asked for.
 
 What lives here: the protocol, opening a file, rendering a frame of it. Beside it lie netrender_worker_paths.py
-(re-pointing paths), netrender_worker_scene.py (a scene made ready), netrender_worker_share.py (some samples of
-a frame) and netrender_worker_finish.py (denoising and compositing when all samples are there). What does not:
-time limits, killing, retries, files' transport, looking at pictures; all that is the Rust side (farm
-`slave/worker/`), which carries all these files with `include_str!`. Python's standard library
-and `bpy` only, Blender 3.4 to 5.x, run as `blender -b -noaudio -Y --python-exit-code 1 --python
-netrender_worker.py` or `python netrender_worker.py` (the `bpy` module). The files' names are long so that they
-hide no module of a scene's own scripts.
+(re-pointing paths), netrender_worker_scene.py (a scene made ready), netrender_worker_device.py (what Cycles
+computes with), netrender_worker_share.py (some samples of a frame) and netrender_worker_finish.py (denoising and
+compositing when all samples are there). What does not: time limits, killing, retries, files' transport, looking at
+pictures; all that is the Rust side (farm `slave/worker/`), which carries all these files with `include_str!`.
+Python's standard library and `bpy` only, Blender 3.4 to 5.x, run as `blender -b -noaudio -Y --python-exit-code 1
+--python netrender_worker.py` or `python netrender_worker.py` (the `bpy` module). The files' names are long so that
+they hide no module of a scene's own scripts.
 
 Protocol (4): JSON lines, UTF-8, over a loopback TCP socket that this process connects. In the environment:
 NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; both are removed once read).
@@ -16,7 +16,8 @@ NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; bot
     -> {"hello": {"token", "protocol": 4, "pid", "blender": [3, 4, 1], "build_hash", "build_options": [names],
                   "engines": [ids], "denoises": bool, "devices": [{"type", "name"}]}}
     <- {"id": 1, "op": "load", "blend": path here, "source": its path on the artist's machine,
-        "scene": name|null, "engine": id|null, "threads": 0|N, "scripts": bool,
+        "scene": name|null, "engine": id|null, "threads": 0|N, "device": "CPU"|"CUDA"|...|null,
+        "scripts": bool,
         "files": {path on the artist's machine: path here},
         "paths": [[library here or "", raw, path here, must_exist], ...],
         "scratch": dir, "view_table": path.png|null}
@@ -33,7 +34,8 @@ NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; bot
     -> {"id": n|null, "error": {"kind", "message"}}
 
 Kinds of error: bad_request, cannot_open, missing_file, missing_scene, missing_engine, no_camera, not_loaded,
-no_denoiser, render_failed, internal. After any of them the process goes on; after a failed load nothing is loaded.
+no_denoiser, no_device, render_failed, internal. After any of them the process goes on; after a failed load nothing
+is loaded.
 
 A share is the samples from k on, n of them, of a Cycles frame that has t; its film has every pass of these, without
 denoising, compositor and sequencer. Shares of one frame are cheap in a row: what Cycles builds before the first
@@ -75,6 +77,7 @@ from bpy.app.handlers import persistent
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import netrender_worker_denoise
+from netrender_worker_device import devices, use_device
 from netrender_worker_finish import Merged, check_given, replaying, want_merged
 from netrender_worker_paths import Paths, Refused, repath_files, repath_libraries
 from netrender_worker_scene import (
@@ -180,23 +183,6 @@ def describe_blender():
     }
 
 
-def devices():
-    """Cycles' devices as {"type", "name"}; at least the CPU."""
-    found = []
-    for kind in ("CUDA", "OPTIX", "HIP", "METAL", "ONEAPI"):
-        try:
-            import _cycles
-
-            listed = _cycles.available_devices(kind)
-        except Exception:  # noqa: BLE001 - no Cycles, or not this kind: the CPU is still there
-            listed = ()
-        for device in listed:
-            entry = {"type": str(device[1]), "name": str(device[0])}
-            if entry not in found:
-                found.append(entry)
-    return found or [{"type": "CPU", "name": "CPU"}]
-
-
 # -------------------------------------------------------------------------------------------------- the work
 
 
@@ -293,6 +279,7 @@ class Worker:
         scene.render.threads_mode = "FIXED" if threads > 0 else "AUTO"
         if threads > 0:
             scene.render.threads = threads
+        use_device(scene, request.get("device"))
         tame_file_outputs(scratch)
         table = try_bake_view_table(scene, request.get("view_table"))
         set_output(scene)

@@ -114,13 +114,14 @@ pub struct Slave {
 impl Slave {
     #[new]
     #[allow(clippy::too_many_arguments)] // keywords in Python
-    #[pyo3(signature = (data, blender, *, master = String::new(), name = String::new(), threads = 0, tags = vec![], console = false, cache_limit_gb = slave::DEFAULT_CACHE_GB, hang_timeout_s = slave::DEFAULT_HANG_TIMEOUT_S, upload_interval_s = slave::UPLOAD_INTERVAL_S, clear_on_exit = false))]
+    #[pyo3(signature = (data, blender, *, master = String::new(), name = String::new(), threads = 0, device = "auto".into(), tags = vec![], console = false, cache_limit_gb = slave::DEFAULT_CACHE_GB, hang_timeout_s = slave::DEFAULT_HANG_TIMEOUT_S, upload_interval_s = slave::UPLOAD_INTERVAL_S, clear_on_exit = false))]
     fn new(
         data: PathBuf,
         blender: PathBuf,
         master: String,
         name: String,
         threads: u32,
+        device: String,
         tags: Vec<String>,
         console: bool,
         cache_limit_gb: f64,
@@ -141,6 +142,7 @@ impl Slave {
             master,
             name,
             threads,
+            device,
             tags,
             console,
             cache_limit_bytes,

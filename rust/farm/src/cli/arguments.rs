@@ -137,7 +137,7 @@ pub struct SlaveArguments {
     /// Words that jobs may ask for
     #[arg(long, value_delimiter = ',', env = "NETRENDER_TAGS")]
     pub tags: Vec<String>,
-    /// What to render with
+    /// What to render with; auto: a GPU if there is one that Blender can use
     #[arg(long, value_enum, default_value_t = Device::Auto, env = "NETRENDER_DEVICE")]
     pub device: Device,
     /// Show Blender's own output

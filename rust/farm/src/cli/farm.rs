@@ -13,6 +13,7 @@ use crate::{
 use netrender_core::{
     frames::{FrameList, FrameListError},
     ids::{JobId, SlaveId},
+    slave::SlaveInfo,
 };
 use std::time::Duration;
 
@@ -80,10 +81,18 @@ pub async fn slaves(address: &str, json: bool) -> Result<(), Stop> {
     }
     let rows = slaves.iter().map(|slave| {
         let (version, threads) = (slave.blender.to_string(), slave.threads.to_string());
-        [slave.id.to_string(), slave.name.clone(), version, threads, slave.status.clone(), slave.progress.clone()]
+        let (device, status, progress) = (devices(&slave.info), slave.status.clone(), slave.progress.clone());
+        [slave.id.to_string(), slave.name.clone(), version, device, threads, status, progress]
     });
-    table(["No.", "Name", "Blender", "Threads", "Status", "Progress"], rows);
+    table(["No.", "Name", "Blender", "Device", "Threads", "Status", "Progress"], rows);
     Ok(())
+}
+
+/// What a slave renders with: the kind, and the names of a GPU's devices.
+fn devices(info: &SlaveInfo) -> String {
+    let own = info.devices.iter().filter(|device| device.kind == info.device && device.kind != "CPU");
+    let names: Vec<&str> = own.map(|device| device.name.as_str()).collect();
+    if names.is_empty() { info.device.clone() } else { format!("{} ({})", info.device, names.join(", ")) }
 }
 
 pub async fn get(arguments: GetArguments, address: &str, json: bool) -> Result<(), Stop> {

@@ -2,7 +2,7 @@
 
 use super::{
     Stop,
-    arguments::{Device, MasterArguments, SlaveArguments},
+    arguments::{MasterArguments, SlaveArguments},
     report::print_json,
 };
 use crate::{
@@ -38,15 +38,13 @@ pub async fn master(arguments: MasterArguments) -> Result<(), Stop> {
 }
 
 pub async fn slave(arguments: SlaveArguments, master: String) -> Result<(), Stop> {
-    if !matches!(arguments.device, Device::Auto | Device::Cpu) {
-        return Err(Stop::Usage("choosing a GPU is not there yet: leave --device out, or set it to cpu".into()));
-    }
     let options = SlaveOptions {
         data: arguments.data.map_or_else(|| home("slave"), Ok)?,
         blender: Blender::choose(arguments.blender.as_deref()).path().to_owned(),
         master: Some(master).filter(|address| !address.is_empty()),
         name: arguments.name,
         threads: arguments.threads,
+        device: format!("{:?}", arguments.device).to_lowercase(),
         tags: arguments.tags.into_iter().filter(|tag| !tag.is_empty()).collect(),
         console: arguments.console,
         cache_limit_bytes: cache_limit(arguments.cache_limit)
@@ -60,7 +58,7 @@ pub async fn slave(arguments: SlaveArguments, master: String) -> Result<(), Stop
     let asked_to_stop = stop_signal()?;
     let slave = Slave::start(options, Arc::new(Heard)).await.map_err(|error| Stop::Failed(error.to_string()))?;
     let seen = slave.snapshot();
-    say!("{} is ready with Blender {}", seen.name, seen.blender);
+    say!("{} is ready with Blender {} on {}", seen.name, seen.blender, slave.device());
     asked_to_stop.await;
     say!("stopping");
     slave.stop().await;

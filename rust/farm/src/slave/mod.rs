@@ -8,6 +8,7 @@ mod assets;
 mod backoff;
 mod cache;
 mod desk;
+mod device;
 mod fetch;
 mod folder;
 mod handin;
@@ -58,6 +59,8 @@ pub struct SlaveOptions {
     pub name: String,
     /// To render with; 0: all.
     pub threads: u32,
+    /// `auto`, `cpu`, `cuda`, `optix`, `hip`, `metal` or `oneapi`.
+    pub device: String,
     /// Words jobs can ask for.
     pub tags: BTreeSet<String>,
     /// Whether what Blender prints is shown on standard error.
@@ -171,6 +174,16 @@ pub enum SlaveError {
     /// It is there and does not work.
     #[error("Blender does not work: {0}\nStart it by hand to see why, or use another one (--blender)")]
     BadBlender(String),
+    /// The device it shall render with is not there.
+    #[error(
+        "this machine has no {wanted} device that its Blender can render with; it has {there}: choose one of these, or auto (--device)"
+    )]
+    NoDevice {
+        /// Which.
+        wanted: String,
+        /// What Blender finds.
+        there: String,
+    },
     /// The address makes no sense.
     #[error(transparent)]
     Address(ApiError),
@@ -202,6 +215,8 @@ struct Shared {
     name: String,
     folder: Folder,
     launch: Launch,
+    /// The kind it renders with.
+    device: String,
     desk: watch::Sender<Desk>,
     link: watch::Sender<Option<Link>>,
     snapshot: watch::Sender<SlaveSnapshot>,
@@ -282,7 +297,14 @@ impl Slave {
         let worker = Worker::start(&launch).await?;
         let host = crate::machine_name();
         let name = if options.name.trim().is_empty() { host.clone() } else { options.name.trim().to_owned() };
-        let info = describe(&options, host, &worker.hello);
+        let device = match device::choose(&options.device, &worker.hello.devices) {
+            Ok(device) => device,
+            Err(error) => {
+                worker.kill().await;
+                return Err(error);
+            }
+        };
+        let info = describe(&options, host, &worker.hello, &device);
         let shown = SlaveSnapshot {
             state: SlaveStatus::Looking,
             message: "looks for a master".into(),
@@ -295,6 +317,7 @@ impl Slave {
             name,
             folder,
             launch,
+            device,
             desk: watch::Sender::default(),
             link: watch::Sender::default(),
             snapshot: watch::Sender::new(shown),
@@ -322,6 +345,11 @@ impl Slave {
             stop.run_until_cancelled(beat).await;
         });
         Ok(Self { shared })
+    }
+
+    /// The kind of device it renders with.
+    pub fn device(&self) -> &str {
+        &self.shared.device
     }
 
     /// What it is doing now. Costs next to nothing.
@@ -365,7 +393,7 @@ impl Drop for Slave {
 }
 
 /// What the master is told about this machine.
-fn describe(options: &SlaveOptions, host: String, hello: &Hello) -> SlaveInfo {
+fn describe(options: &SlaveOptions, host: String, hello: &Hello, device: &str) -> SlaveInfo {
     let memory = sysinfo::RefreshKind::nothing().with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram());
     let all = std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1));
     SlaveInfo {
@@ -377,7 +405,7 @@ fn describe(options: &SlaveOptions, host: String, hello: &Hello) -> SlaveInfo {
         engines: hello.engines.iter().cloned().collect(),
         denoises: hello.denoises,
         devices: hello.devices.clone(),
-        device: "CPU".into(),
+        device: device.into(),
         threads: if options.threads == 0 { all } else { options.threads },
         memory_bytes: sysinfo::System::new_with_specifics(memory).map_or(0, |system| system.total_memory()),
         tags: options.tags.clone(),

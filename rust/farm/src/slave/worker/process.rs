@@ -17,10 +17,11 @@ use tokio::process::Command;
 const SCRIPT: &str = "netrender_worker.py";
 /// The Python side of the worker, carried along so that a slave needs no add-on installed. The script finds the others
 /// beside itself.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     (SCRIPT, include_str!("../../../../../addon/netrender_rs/worker/netrender_worker.py")),
     ("netrender_worker_paths.py", include_str!("../../../../../addon/netrender_rs/worker/netrender_worker_paths.py")),
     ("netrender_worker_scene.py", include_str!("../../../../../addon/netrender_rs/worker/netrender_worker_scene.py")),
+    ("netrender_worker_device.py", include_str!("../../../../../addon/netrender_rs/worker/netrender_worker_device.py")),
     ("netrender_worker_share.py", include_str!("../../../../../addon/netrender_rs/worker/netrender_worker_share.py")),
     ("netrender_worker_finish.py", include_str!("../../../../../addon/netrender_rs/worker/netrender_worker_finish.py")),
     (

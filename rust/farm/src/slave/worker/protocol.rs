@@ -1,4 +1,4 @@
-//! The worker's protocol 3 in Rust types: JSON lines over a loopback socket. Its description is the head of
+//! The worker's protocol in Rust types: JSON lines over a loopback socket. Its description is the head of
 //! `netrender_worker.py`.
 
 use netrender_core::slave::{Device, Version};
@@ -51,6 +51,8 @@ pub enum Ask<'a> {
         engine: Option<&'a str>,
         /// 0: all.
         threads: u32,
+        /// The kind of device Cycles computes with.
+        device: &'a str,
         /// Whether the scene's own Python may run.
         scripts: bool,
         /// The artist's paths and ours.
