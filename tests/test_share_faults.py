@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What happens to a frame that slaves render together when one of them dies, comes late, is slow or of another kind."""
 
+import calendar
 import contextlib
 import os
 import re
@@ -22,7 +23,9 @@ def parts(slave):
     for stamp, seconds, offset, samples in TIME.findall(slave.text()):
         day, clock = stamp.split("T")
         whole, fraction = clock.split(".")
-        moment = time.mktime(time.strptime(f"{day} {whole}", "%Y-%m-%d %H:%M:%S")) + float(f"0.{fraction}")
+        moment = calendar.timegm(time.strptime(f"{day} {whole}", "%Y-%m-%d %H:%M:%S")) + float(
+            f"0.{fraction}"
+        )
         found.append((moment, float(seconds), int(offset), int(samples)))
     return found
 
