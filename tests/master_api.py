@@ -10,7 +10,7 @@ import urllib.parse
 
 import blake3
 
-PROTOCOL = 4
+PROTOCOL = 5
 
 
 def digest_of(data):
@@ -38,14 +38,17 @@ class MasterApi:
         self.url = url.rstrip("/")
         self.host = urllib.parse.urlsplit(self.url).netloc
 
-    def call(self, method, path, body=None, kind="application/json"):
+    def call(self, method, path, body=None, kind="application/json", headers=None):
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         connection = http.client.HTTPConnection(self.host, timeout=60)
         try:
             # Who is refused early must still read why: the answer may come while the body is on its way.
             with contextlib.suppress(BrokenPipeError):
                 connection.request(
-                    method, f"/{path}", data, {"Content-Type": kind} if data is not None else {}
+                    method,
+                    f"/{path}",
+                    data,
+                    {**({"Content-Type": kind} if data is not None else {}), **(headers or {})},
                 )
             answer = connection.getresponse()
             return Answer(answer.status, answer.read())

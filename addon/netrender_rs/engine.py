@@ -59,7 +59,7 @@ def leave(code, message):
 
 
 def serve(kind, scene):
-    """Runs the service until a signal asks to stop. Does not return."""
+    """Runs the service until a signal asks to stop, or somebody at the master. Does not return."""
     asked = []
 
     def ask(number, _frame):
@@ -81,6 +81,8 @@ def serve(kind, scene):
         if snapshot["state"] == "failed":
             service.stop()
             leave(FAILED, f"The {kind} ended: {service.error}")
+        if snapshot["state"] == "stopped" and service.phase != "starting":
+            break
         line = status_line(kind, snapshot)
         if line != said:
             said = line

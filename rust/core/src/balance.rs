@@ -8,7 +8,7 @@ use crate::{
     ids::{Frame, JobId, SlaveId},
     job::{Job, JobState, Split},
     share::Share,
-    slave::{Build, Slave, SlaveState},
+    slave::{Build, Duty, Slave, SlaveState},
     task::Task,
 };
 use std::cmp::Reverse;
@@ -158,9 +158,14 @@ fn next_share(farm: &Farm, job: &Job, slave: &Slave, want: Want) -> Option<Chunk
     Some(Chunk { job: job.id, frames: vec![*frame], share: Some(share) })
 }
 
-/// Why this slave can never do this job, in words; None when it can.
+/// Why this slave gets nothing of this job whatever else there is to do, in words; None when it can.
 pub fn unfit(job: &Job, slave: &Slave) -> Option<String> {
     let spec = &job.spec;
+    match slave.duty {
+        Duty::Work => {}
+        Duty::Pause => return Some("it is paused".into()),
+        Duty::Drain | Duty::Stop => return Some("it is about to stop".into()),
+    }
     if job.blacklist.contains(&slave.id) {
         return Some("it is on the job's blacklist".into());
     }

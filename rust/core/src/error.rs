@@ -36,6 +36,25 @@ pub enum Refusal {
     /// A setting out of its bounds.
     #[error("{0}")]
     BadSpec(String),
+    /// A setting of a job or a slave out of its bounds.
+    #[error("{0}")]
+    BadSetting(String),
+    /// Somebody else edited the job first.
+    #[error("somebody else changed job {job} meanwhile: {what}")]
+    EditedMeanwhile {
+        /// Which.
+        job: JobId,
+        /// What is new, in words.
+        what: String,
+    },
+    /// It does not run, so it can't end.
+    #[error("slave {slave} ({name}) is not running")]
+    SlaveIsGone {
+        /// Which.
+        slave: SlaveId,
+        /// As shown in lists.
+        name: String,
+    },
     /// The list of files.
     #[error(transparent)]
     BadManifest(#[from] ManifestError),
@@ -52,6 +71,9 @@ impl Refusal {
             Self::NothingToStop(_) => "nothing_to_stop",
             Self::CantGrow(_) => "cant_grow",
             Self::BadSpec(_) => "bad_job",
+            Self::BadSetting(_) => "bad_setting",
+            Self::EditedMeanwhile { .. } => "edited_meanwhile",
+            Self::SlaveIsGone { .. } => "slave_is_gone",
             Self::BadManifest(_) => "bad_manifest",
         }
     }
@@ -65,6 +87,9 @@ impl Refusal {
             Self::WrongState { .. } => "see the job for its state",
             Self::NothingToStop(_) => "wait for the first samples, or cancel the job",
             Self::CantGrow(_) => "send the scene as a new job with as many samples as it shall have",
+            Self::BadSetting(_) => "nothing was changed: choose another value",
+            Self::EditedMeanwhile { .. } => "look at the job as it is now, then change it again if it is still needed",
+            Self::SlaveIsGone { .. } => "start it on its machine if it shall render",
             Self::BadSpec(_) | Self::BadManifest(_) => "mend the job and send it again; nothing was queued",
         }
     }

@@ -2,11 +2,13 @@
 //! renamed, and a change of meaning raises [`EVENT_VERSION`].
 
 use crate::{
+    edit::JobEdit,
+    frames::FrameList,
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::JobSpec,
     lease::LeaseEnd,
     share::{Merged, Part, Share},
-    slave::SlaveInfo,
+    slave::{Duty, SlaveInfo},
     task::{Failure, TaskResult},
 };
 use serde::{Deserialize, Serialize};
@@ -54,12 +56,19 @@ pub enum Event {
         /// Which.
         job: JobId,
     },
-    /// Its place in the queue changed.
-    JobPrioritised {
+    /// Frames of it that ended, well or not, begin anew.
+    FramesRequeued {
+        /// Of which job.
+        job: JobId,
+        /// Which; those that did not end are on their way already.
+        frames: FrameList,
+    },
+    /// Its settings changed.
+    JobEdited {
         /// Which.
         job: JobId,
-        /// 0 to 100.
-        priority: u8,
+        /// Only what is new.
+        edit: Box<JobEdit>,
     },
     /// It is to be removed with all its files; its leases are revoked by events of their own before this one.
     JobDeleted {
@@ -90,6 +99,16 @@ pub enum Event {
         name: String,
         /// What it can do.
         info: Box<SlaveInfo>,
+        /// Whether it was just started: what its predecessor was told does not concern it.
+        #[serde(default)]
+        started: bool,
+    },
+    /// Somebody told a slave what to do.
+    SlaveOrdered {
+        /// Which.
+        slave: SlaveId,
+        /// What.
+        duty: Duty,
     },
     /// A slave that was lost gave a sign of life.
     SlaveReturned {

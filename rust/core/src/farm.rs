@@ -6,7 +6,7 @@ use crate::{
     job::{Job, JobState},
     lease::Lease,
     share::{Part, learn},
-    slave::{Build, Slave, SlaveState},
+    slave::{Build, Duty, Slave, SlaveState},
     task::{Failure, Task, TaskState},
 };
 use serde::{Deserialize, Serialize};
@@ -53,20 +53,39 @@ impl Farm {
                     job.blacklist.remove(slave);
                 }
             }
-            Event::JobPrioritised { job, priority } => {
+            Event::FramesRequeued { job, frames } => {
                 if let Some(job) = self.jobs.get_mut(job) {
-                    job.spec.priority = *priority;
+                    job.render_again(frames);
                 }
             }
-            Event::SlaveJoined { slave, key, name, info } => {
+            Event::JobEdited { job, edit } => {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.edit(edit);
+                }
+            }
+            Event::SlaveJoined { slave, key, name, info, started } => {
                 self.last_slave = self.last_slave.max(slave.0);
-                let joined = self.slaves.get(slave).map_or(*at, |known| known.joined);
+                let known = self.slaves.get(slave);
+                let joined = known.map_or(*at, |known| known.joined);
+                let duty = known.map_or(Duty::Work, |known| known.duty);
+                let duty = if *started { duty.of_the_next_start() } else { duty };
                 let (key, name, info) = (key.clone(), name.clone(), (**info).clone());
-                self.slaves.insert(*slave, Slave { id: *slave, key, name, info, state: SlaveState::Ready, joined });
+                let state = SlaveState::Ready;
+                self.slaves.insert(*slave, Slave { id: *slave, key, name, info, state, duty, joined });
+            }
+            Event::SlaveOrdered { slave, duty } => {
+                if let Some(slave) = self.slaves.get_mut(slave) {
+                    slave.duty = *duty;
+                }
             }
             Event::SlaveReturned { slave } => self.set_slave_state(*slave, SlaveState::Ready),
             Event::SlaveLost { slave } => self.set_slave_state(*slave, SlaveState::Lost),
-            Event::SlaveLeft { slave } => self.set_slave_state(*slave, SlaveState::Gone),
+            Event::SlaveLeft { slave } => {
+                self.set_slave_state(*slave, SlaveState::Gone);
+                if let Some(slave) = self.slaves.get_mut(slave) {
+                    slave.duty = slave.duty.of_the_next_start();
+                }
+            }
             Event::LeaseGranted { lease, slave, job, frames } => {
                 self.last_lease = self.last_lease.max(lease.0);
                 let Some(owner) = self.jobs.get_mut(job) else { return };

@@ -2,6 +2,7 @@
 
 use crate::{
     digest::Digest,
+    edit::Edits,
     frames::FrameList,
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     share::{SampleSplit, Share, Sharing, Speeds},
@@ -53,7 +54,7 @@ pub enum Split {
     Samples,
 }
 
-/// What the artist asked for. Fixed once accepted, but for the priority.
+/// What the artist asked for. Fixed once accepted, but for what a [`JobEdit`](crate::edit::JobEdit) changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobSpec {
     /// As shown in lists.
@@ -183,6 +184,8 @@ pub struct Job {
     pub speeds: Speeds,
     /// The longest that a slave fetched and loaded it before its first share, in milliseconds.
     pub warm_up_ms: u32,
+    /// How often it was edited.
+    pub edits: Edits,
 }
 
 /// A job without its tasks, as a snapshot keeps it.
@@ -206,6 +209,9 @@ pub struct JobHead {
     /// The longest that a slave fetched and loaded it before its first share, in milliseconds.
     #[serde(default)]
     pub warm_up_ms: u32,
+    /// How often it was edited.
+    #[serde(default)]
+    pub edits: Edits,
 }
 
 impl Job {
@@ -229,6 +235,7 @@ impl Job {
             finishing: BTreeSet::new(),
             speeds: Speeds::new(),
             warm_up_ms: 0,
+            edits: Edits::default(),
         }
     }
 
@@ -261,6 +268,7 @@ impl Job {
             failing: self.failing.clone(),
             speeds: self.speeds.clone(),
             warm_up_ms: self.warm_up_ms,
+            edits: self.edits.clone(),
         }
     }
 

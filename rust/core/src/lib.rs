@@ -5,6 +5,7 @@
 
 pub mod balance;
 pub mod digest;
+pub mod edit;
 pub mod error;
 pub mod event;
 pub mod farm;

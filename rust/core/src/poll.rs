@@ -11,7 +11,7 @@ use crate::{
     lease::{Lease, LeaseEnd},
     scheduler::{Decision, Reply, end_all},
     share::Share,
-    slave::SlaveState,
+    slave::{Duty, SlaveState},
     task::TaskState,
     wire::{HeldLease, LeaseGrant, PollReply},
 };
@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn decide(farm: &Farm, id: SlaveId, held: Vec<HeldLease>, want: Want) -> Result<Decision, Refusal> {
     let slave = farm.slaves.get(&id).ok_or(Refusal::UnknownSlave(id))?;
+    let is_empty_handed = held.is_empty();
     let mut events = Vec::new();
     if slave.state != SlaveState::Ready {
         events.push(Event::SlaveReturned { slave: id });
@@ -34,7 +35,7 @@ pub(crate) fn decide(farm: &Farm, id: SlaveId, held: Vec<HeldLease>, want: Want)
             }
             Some(_) => frames.clone(),
             None => {
-                let known = lease.0 <= farm.last_lease;
+                let known = lease.0 <= farm.last_lease && slave.duty != Duty::Stop;
                 let free = |frame: &Frame| known && is_free(farm, id, job, *frame, share);
                 let (keep, lost): (Vec<Frame>, Vec<Frame>) =
                     frames.iter().partition(|frame| free(frame) && adopted.take(job, **frame, share));
@@ -79,7 +80,12 @@ pub(crate) fn decide(farm: &Farm, id: SlaveId, held: Vec<HeldLease>, want: Want)
         // The farm's setting is not part of the durable state: whoever answers over the network adds it.
         grant = Some(Box::new(LeaseGrant { lease, job, frames, share, merged, spec, scripts: false }));
     }
-    Decision::new(events, Reply::Poll(PollReply { drop: drop.into_values().collect(), grant }))
+    let stop = match slave.duty {
+        Duty::Work | Duty::Pause => false,
+        Duty::Drain => is_empty_handed && events.is_empty(),
+        Duty::Stop => true,
+    };
+    Decision::new(events, Reply::Poll(PollReply { drop: drop.into_values().collect(), grant, stop }))
 }
 
 fn same(ours: &Lease, slave: SlaveId, theirs: &HeldLease) -> bool {

@@ -3,6 +3,7 @@
 use crate::digest::Digest;
 use crate::{
     balance::{self, Want},
+    edit::{self, JobEdit},
     error::Refusal,
     event::Event,
     farm::Farm,
@@ -13,7 +14,7 @@ use crate::{
     more, poll,
     retry::RetryPolicy,
     share::{Merged, Part, Share},
-    slave::{SlaveInfo, SlaveState},
+    slave::{Duty, SlaveInfo, SlaveState},
     task::{Failure, TaskError, TaskResult, TaskState},
     wire::{HeldLease, PollReply},
 };
@@ -31,8 +32,22 @@ pub enum Command {
     Cancel(JobId),
     /// Try its failed frames again; a canceled job goes on.
     Requeue(JobId),
-    /// Move it in the queue.
-    Prioritise(JobId, u8),
+    /// Change its settings.
+    Edit {
+        /// Which job.
+        job: JobId,
+        /// How.
+        edit: JobEdit,
+        /// The last edit of it that is known to whoever edits; None: whatever happened meanwhile.
+        seen: Option<u32>,
+    },
+    /// Render frames of it again, be they done or failed.
+    RequeueFrames {
+        /// Which job.
+        job: JobId,
+        /// Which of its frames.
+        frames: FrameList,
+    },
     /// Remove it with all its files.
     Delete(JobId),
     /// Its files are removed.
@@ -54,6 +69,15 @@ pub enum Command {
         name: String,
         /// What it can do.
         info: Box<SlaveInfo>,
+        /// Whether it was just started, and does not only come back.
+        started: bool,
+    },
+    /// Tell a slave to pause, to go on or to end.
+    Order {
+        /// Which.
+        slave: SlaveId,
+        /// What it shall do.
+        duty: Duty,
     },
     /// A slave says what it holds and what it wants.
     Poll {
@@ -162,6 +186,8 @@ pub enum Reply {
     /// What to drop and what to do; empty when there is nothing to say yet. Then the poll is held, and decided again
     /// after every change of the farm, its own events included.
     Poll(PollReply),
+    /// The number of the job's last edit.
+    Edited(u32),
     /// Whether the result was new; false for a task that was done already.
     HandedIn(bool),
 }
@@ -219,11 +245,8 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             let event = Event::JobRequeued { job: id };
             Decision::new(if anything_left { vec![event] } else { vec![] }, Reply::Ok)
         }
-        Command::Prioritise(id, priority) => {
-            job(farm, id)?;
-            check_priority(priority)?;
-            Decision::new(vec![Event::JobPrioritised { job: id, priority }], Reply::Ok)
-        }
+        Command::Edit { job, edit, seen } => edit::edit(farm, job, edit, seen),
+        Command::RequeueFrames { job, frames } => edit::render_again(farm, job, frames),
         Command::Delete(id) => {
             job(farm, id)?;
             let mut events = end_all(farm.leases.values().filter(|l| l.job == id), LeaseEnd::Revoked);
@@ -246,10 +269,11 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             };
             Decision::new(events, Reply::Ok)
         }
-        Command::Register { key, name, info } => {
+        Command::Register { key, name, info, started } => {
             let slave = farm.slave_by_key(&key).map_or(SlaveId(farm.last_slave + 1), |known| known.id);
-            Decision::new(vec![Event::SlaveJoined { slave, key, name, info }], Reply::Registered(slave))
+            Decision::new(vec![Event::SlaveJoined { slave, key, name, info, started }], Reply::Registered(slave))
         }
+        Command::Order { slave, duty } => order(farm, slave, duty),
         Command::Poll { slave, held, want } => poll::decide(farm, slave, held, want),
         Command::Leave(id) => leave(farm, id, LeaseEnd::Released, Event::SlaveLeft { slave: id }),
         Command::Lose(id) => leave(farm, id, LeaseEnd::Lost, Event::SlaveLost { slave: id }),
@@ -361,9 +385,12 @@ const MAX_NOTE: usize = 2000;
 /// Cycles' own limit.
 pub(crate) const MAX_SAMPLES: u32 = 1 << 24;
 
-fn submit(farm: &Farm, spec: Box<JobSpec>) -> Result<Decision, Refusal> {
+/// What the artist may ask for.
+pub(crate) fn check_spec(spec: &JobSpec) -> Result<(), Refusal> {
     let bad = |what: &str| Err(Refusal::BadSpec(what.to_owned()));
-    check_priority(spec.priority)?;
+    if spec.priority > 100 {
+        return bad("the priority is 0 to 100");
+    }
     if spec.name.trim().is_empty() || spec.name.chars().count() > 200 {
         return bad("a job's name has 1 to 200 characters");
     }
@@ -395,6 +422,11 @@ fn submit(farm: &Farm, spec: Box<JobSpec>) -> Result<Decision, Refusal> {
     if too_long(&spec.key) {
         return bad("a submission's key has at most 200 characters");
     }
+    Ok(())
+}
+
+fn submit(farm: &Farm, spec: Box<JobSpec>) -> Result<Decision, Refusal> {
+    check_spec(&spec)?;
     let known = farm.jobs.values().find(|job| !spec.key.is_empty() && job.spec.key == spec.key);
     if let Some(job) = known {
         return Decision::new(vec![], Reply::Accepted(job.id));
@@ -420,16 +452,25 @@ fn leave(farm: &Farm, id: SlaveId, end: LeaseEnd, last: Event) -> Result<Decisio
     Decision::new(events, Reply::Ok)
 }
 
+fn order(farm: &Farm, id: SlaveId, duty: Duty) -> Result<Decision, Refusal> {
+    let slave = farm.slaves.get(&id).ok_or(Refusal::UnknownSlave(id))?;
+    if slave.state == SlaveState::Gone && matches!(duty, Duty::Drain | Duty::Stop) {
+        return Err(Refusal::SlaveIsGone { slave: id, name: slave.name.clone() });
+    }
+    if slave.duty == duty {
+        return Decision::new(vec![], Reply::Ok);
+    }
+    let gives_back = if duty == Duty::Stop { end_all(farm.leases_of(id), LeaseEnd::Released) } else { vec![] };
+    let order = Event::SlaveOrdered { slave: id, duty };
+    Decision::new(gives_back.into_iter().chain([order]).collect(), Reply::Ok)
+}
+
 pub(crate) fn end_all<'a>(leases: impl Iterator<Item = &'a Lease>, end: LeaseEnd) -> Vec<Event> {
     leases.map(|lease| Event::LeaseEnded { lease: lease.id, end }).collect()
 }
 
-fn job(farm: &Farm, id: JobId) -> Result<&Job, Refusal> {
+pub(crate) fn job(farm: &Farm, id: JobId) -> Result<&Job, Refusal> {
     farm.jobs.get(&id).filter(|job| job.state != JobState::Deleted).ok_or(Refusal::UnknownJob(id))
-}
-
-fn check_priority(priority: u8) -> Result<(), Refusal> {
-    if priority > 100 { Err(Refusal::BadSpec("the priority is 0 to 100".into())) } else { Ok(()) }
 }
 
 pub(crate) fn wrong_state(job: &Job, verb: &'static str) -> Refusal {

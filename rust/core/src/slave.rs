@@ -120,6 +120,28 @@ pub enum SlaveState {
     Gone,
 }
 
+/// What somebody wants of a slave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duty {
+    /// To render.
+    #[default]
+    Work,
+    /// To get nothing new; what it has it goes on with.
+    Pause,
+    /// To end what it has, and then itself.
+    Drain,
+    /// To give back what it has and end at once.
+    Stop,
+}
+
+impl Duty {
+    /// A pause outlives the slave; an order to end is met with its end.
+    pub(crate) fn of_the_next_start(self) -> Self {
+        if self == Self::Pause { self } else { Self::Work }
+    }
+}
+
 /// A slave this master knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slave {
@@ -133,6 +155,9 @@ pub struct Slave {
     pub info: SlaveInfo,
     /// Whether it can be counted on.
     pub state: SlaveState,
+    /// What is wanted of it.
+    #[serde(default)]
+    pub duty: Duty,
     /// When it first came.
     pub joined: Timestamp,
 }

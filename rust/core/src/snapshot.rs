@@ -34,7 +34,7 @@ impl Touched {
             | Event::JobPaused { job }
             | Event::JobResumed { job }
             | Event::JobCanceled { job }
-            | Event::JobPrioritised { job, .. }
+            | Event::JobEdited { job, .. }
             | Event::JobDeleted { job }
             | Event::JobForgotten { job }
             | Event::BlacklistChanged { job, .. } => {
@@ -44,6 +44,10 @@ impl Touched {
                 self.jobs.insert(*job);
                 let tasks = farm.jobs.get(job).into_iter().flat_map(|job| &job.tasks);
                 self.tasks.extend(tasks.filter(|(_, task)| !task.failures.is_empty()).map(|(frame, _)| (*job, *frame)));
+            }
+            Event::FramesRequeued { job, frames } => {
+                self.jobs.insert(*job);
+                self.tasks.extend(frames.frames().into_iter().map(|frame| (*job, frame)));
             }
             Event::TaskDone { job, frame, .. }
             | Event::ShareDone { job, frame, .. }
@@ -60,7 +64,8 @@ impl Touched {
             Event::SlaveJoined { slave, .. }
             | Event::SlaveReturned { slave }
             | Event::SlaveLost { slave }
-            | Event::SlaveLeft { slave } => {
+            | Event::SlaveLeft { slave }
+            | Event::SlaveOrdered { slave, .. } => {
                 self.slaves.insert(*slave);
             }
             // Leases are part of the rest.
@@ -114,7 +119,7 @@ impl Restore {
         self.states.insert(head.id, head.state);
         let mut job = Job::new(head.id, head.spec, head.created);
         (job.blacklist, job.failing) = (head.blacklist, head.failing);
-        (job.speeds, job.warm_up_ms) = (head.speeds, head.warm_up_ms);
+        (job.speeds, job.warm_up_ms, job.edits) = (head.speeds, head.warm_up_ms, head.edits);
         self.farm.jobs.insert(job.id, job);
     }
 

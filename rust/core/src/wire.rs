@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Raised when an older peer would misunderstand; peers of different numbers refuse each other by name.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// `GET /api/v1/info`: is this a master, and which?
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,6 +62,20 @@ pub struct SubmitReply {
     pub job: JobId,
 }
 
+/// `PATCH /api/v1/jobs/{id}` is answered with this.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct EditReply {
+    /// The number of the job's last edit.
+    pub edits: u32,
+}
+
+/// `POST /api/v1/jobs/{id}/frames/requeue`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RequeueRequest {
+    /// Those that are done or failed are rendered again.
+    pub frames: FrameList,
+}
+
 /// `POST /api/v1/slaves`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RegisterRequest {
@@ -73,6 +87,9 @@ pub struct RegisterRequest {
     pub name: String,
     /// What it can do.
     pub info: SlaveInfo,
+    /// Whether it was just started, and does not only come back.
+    #[serde(default)]
+    pub started: bool,
 }
 
 /// The slave is known.
@@ -113,19 +130,22 @@ pub struct PollRequest {
     pub number: u64,
 }
 
-/// What to drop, what to do. Both empty: nothing for now, poll again.
+/// What to drop, what to do. All empty: nothing for now, poll again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PollReply {
     /// No longer this slave's business.
     pub drop: Vec<HeldLease>,
     /// New work.
     pub grant: Option<Box<LeaseGrant>>,
+    /// It shall end: somebody asked for it.
+    #[serde(default)]
+    pub stop: bool,
 }
 
 impl PollReply {
     /// Nothing to say yet.
     pub fn is_empty(&self) -> bool {
-        self.drop.is_empty() && self.grant.is_none()
+        self.drop.is_empty() && self.grant.is_none() && !self.stop
     }
 }
 
@@ -276,6 +296,9 @@ pub struct JobView {
     pub why: String,
     /// When it was accepted.
     pub created_ms: Timestamp,
+    /// The number of its last edit, for `If-Match`.
+    #[serde(default)]
+    pub edits: u32,
     /// Whether the scene needs its own Python.
     #[serde(default)]
     pub scripts: bool,
@@ -357,6 +380,12 @@ pub struct SlaveView {
     pub state: SlaveState,
     /// People's word.
     pub status: String,
+    /// Whether it gets no new work until somebody lets it go on.
+    #[serde(default)]
+    pub paused: bool,
+    /// Whether it is to end, at once or after what it has.
+    #[serde(default)]
+    pub draining: bool,
     /// Its Blender.
     pub blender: Version,
     /// What it renders.

@@ -9,13 +9,14 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use netrender_core::{
     digest::Digest,
+    edit::JobEdit,
     frames::FrameList,
     ids::{Frame, JobId, SlaveId},
     job::JobSpec,
     wire::{
-        ErrorBody, FailRequest, FarmView, HandInReply, HandInRequest, Heartbeat, JobDetail, MasterInfo, MissingReply,
-        MissingRequest, MoreRequest, PROTOCOL, PollReply, PollRequest, RegisterReply, RegisterRequest, StopRequest,
-        SubmitReply,
+        EditReply, ErrorBody, FailRequest, FarmView, HandInReply, HandInRequest, Heartbeat, JobDetail, MasterInfo,
+        MissingReply, MissingRequest, MoreRequest, PROTOCOL, PollReply, PollRequest, RegisterReply, RegisterRequest,
+        RequeueRequest, StopRequest, SubmitReply,
     },
 };
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
@@ -182,6 +183,23 @@ impl Api {
     pub async fn more(&self, job: JobId, samples: u32, frames: Option<FrameList>) -> Result<(), ApiError> {
         let request = self.request(Method::POST, &format!("api/v1/jobs/{job}/more"));
         self.send(request.json(&MoreRequest { samples, frames })).await.map(drop)
+    }
+
+    /// Changes settings of a job; returns the number of the edit.
+    pub async fn edit_job(&self, job: JobId, edit: &JobEdit) -> Result<EditReply, ApiError> {
+        let request = self.request(Method::PATCH, &format!("api/v1/jobs/{job}")).json(edit);
+        self.json(self.send(request).await?).await
+    }
+
+    /// Renders frames again, done or failed.
+    pub async fn requeue_frames(&self, job: JobId, frames: FrameList) -> Result<(), ApiError> {
+        let path = format!("api/v1/jobs/{job}/frames/requeue");
+        self.send(self.request(Method::POST, &path).json(&RequeueRequest { frames })).await.map(drop)
+    }
+
+    /// Tells a slave to `pause`, `resume`, `drain` or `stop`.
+    pub async fn order_slave(&self, slave: SlaveId, verb: &str) -> Result<(), ApiError> {
+        self.send(self.request(Method::POST, &format!("api/v1/slaves/{slave}/{verb}"))).await.map(drop)
     }
 
     /// Removes a job with all its files.

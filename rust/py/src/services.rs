@@ -157,6 +157,10 @@ impl Slave {
         let runtime = runtime()?;
         py.detach(|| {
             let mut running = lock(&self.running);
+            // Stopped from the master, or by a fault, it is still here.
+            if let Some(ended) = running.take_if(|slave| slave.has_ended()) {
+                runtime.block_on(ended.stop());
+            }
             if running.is_none() {
                 let started = runtime.block_on(slave::Slave::start(self.options.clone(), Arc::new(Heard)));
                 *running = Some(started.map_err(|error| errors::ServiceError::new_err(error.to_string()))?);

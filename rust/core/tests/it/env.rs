@@ -107,12 +107,17 @@ impl Env {
     }
 
     pub fn register(&mut self, key: &str) -> SlaveId {
-        self.register_as(key, info())
+        self.come(key, info(), false)
     }
 
     pub fn register_as(&mut self, key: &str, info: SlaveInfo) -> SlaveId {
+        self.come(key, info, false)
+    }
+
+    /// `started`: it was just started, and does not only come back.
+    pub fn come(&mut self, key: &str, info: SlaveInfo, started: bool) -> SlaveId {
         let (key, name) = (key.to_owned(), key.to_owned());
-        match self.step(Command::Register { key, name, info: Box::new(info) }).unwrap() {
+        match self.step(Command::Register { key, name, info: Box::new(info), started }).unwrap() {
             Reply::Registered(slave) => slave,
             other => panic!("{other:?}"),
         }

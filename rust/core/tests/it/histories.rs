@@ -4,11 +4,13 @@
 use crate::env::{Env, info, spec};
 use netrender_core::{
     balance::Want,
+    edit::JobEdit,
     error::Refusal,
     ids::{JobId, SlaveId},
     job::{JobState, Split},
-    scheduler::{Command, Reply},
+    scheduler::Command,
     share::SampleSplit,
+    slave::Duty,
     task::{TaskError, TaskState},
     wire::HeldLease,
 };
@@ -24,7 +26,28 @@ pub enum Step {
         /// 0 for whole frames, 1 and 2 for shared ones: always, and when there are more slaves; 3 as 1, and finished.
         split: u8,
     },
-    Register(u8),
+    Register {
+        slave: u8,
+        started: bool,
+    },
+    /// Somebody tells a slave to go on, to pause or to end.
+    Order {
+        slave: u8,
+        duty: u8,
+    },
+    /// Somebody edits a job, having seen some edit of it.
+    Edit {
+        job: u8,
+        priority: u8,
+        chunk: u8,
+        seen: u8,
+    },
+    /// Frames are rendered again; some of them the job may not have.
+    RequeueFrames {
+        job: u8,
+        first: u8,
+        last: u8,
+    },
     /// `heard`: whether the answer reaches the slave.
     Poll {
         slave: u8,
@@ -79,7 +102,11 @@ pub fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => (1u8..6, 1u8..4, 0u8..3, 0u8..4)
             .prop_map(|(frames, chunk, priority, split)| Step::Submit { frames, chunk, priority, split }),
-        2 => slave.clone().prop_map(Step::Register),
+        2 => (slave.clone(), prop::bool::ANY).prop_map(|(slave, started)| Step::Register { slave, started }),
+        1 => (slave.clone(), prop_oneof![3 => Just(0u8), 1 => 1u8..4]).prop_map(|(slave, duty)| Step::Order { slave, duty }),
+        1 => (0u8..4, 0u8..3, 0u8..5, 0u8..3)
+            .prop_map(|(job, priority, chunk, seen)| Step::Edit { job, priority, chunk, seen }),
+        1 => (0u8..4, 1u8..5, 1u8..6).prop_map(|(job, first, last)| Step::RequeueFrames { job, first, last }),
         8 => (slave.clone(), 0u8..3, prop::bool::weighted(0.8))
             .prop_map(|(slave, want, heard)| Step::Poll { slave, want, heard }),
         7 => (slave.clone(), prop::bool::weighted(0.8)).prop_map(|(slave, heard)| Step::HandIn { slave, heard }),
@@ -124,10 +151,37 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             });
             env.submit(spec);
         }
-        Step::Register(slave) => {
-            let number = env.register(&format!("slave {slave}"));
+        Step::Register { slave, started } => {
+            let number = env.come(&format!("slave {slave}"), info(), started);
             let before = slaves.numbers.insert(slave, number);
             assert!(before.is_none_or(|before| before == number), "a slave keeps its number");
+        }
+        Step::Order { slave, duty } => {
+            let Some(number) = slaves.numbers.get(&slave) else { return };
+            let duty = [Duty::Work, Duty::Pause, Duty::Drain, Duty::Stop][usize::from(duty)];
+            let done = env.step(Command::Order { slave: *number, duty });
+            if done.is_ok() && duty == Duty::Stop {
+                assert_eq!(env.farm.leases_of(*number).count(), 0, "its frames go back");
+            }
+        }
+        Step::Edit { job, priority, chunk, seen } => {
+            let job = latest(env, job);
+            let edit = JobEdit {
+                priority: Some(priority * 50),
+                chunk: Some(u32::from(chunk)),
+                name: (chunk == 1).then(|| "another".into()),
+                ..JobEdit::default()
+            };
+            let before = env.farm.clone();
+            let done = env.step(Command::Edit { job, edit, seen: (seen > 0).then(|| u32::from(seen) - 1) });
+            if done.is_err() {
+                assert_eq!(env.farm, before, "a refused edit changes nothing");
+            }
+        }
+        Step::RequeueFrames { job, first, last } => {
+            let job = latest(env, job);
+            let Ok(frames) = format!("{first}-{last}").parse() else { return };
+            let _ = env.step(Command::RequeueFrames { job, frames });
         }
         Step::Poll { slave, want, heard } => {
             let Some(number) = slaves.numbers.get(&slave) else { return };
@@ -143,7 +197,12 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
                 }
             }
             hands.retain(|lease| !lease.frames.is_empty());
+            if reply.stop {
+                assert!(hands.is_empty(), "it ends with nothing in its hands");
+                env.step(Command::Leave(*number)).unwrap();
+            }
             if let Some(grant) = reply.grant {
+                assert_eq!(env.farm.slaves[number].duty, Duty::Work, "others get nothing new");
                 let (lease, job, share) = (grant.lease, grant.job, grant.share);
                 hands.push(HeldLease { lease, job, frames: grant.frames.clone(), share });
             }
@@ -302,13 +361,7 @@ pub fn finish(env: &mut Env) {
     for slave in env.farm.slaves.keys().copied().collect::<Vec<_>>() {
         env.step(Command::Lose(slave)).unwrap();
     }
-    let last = match env
-        .step(Command::Register { key: "last".into(), name: "last".into(), info: Box::new(info()) })
-        .unwrap()
-    {
-        Reply::Registered(slave) => slave,
-        other => panic!("{other:?}"),
-    };
+    let last = env.register("last");
     while let Some(mut lease) = env.lease(last) {
         while !lease.frames.is_empty() {
             assert_eq!(env.hand_in_held(last, &lease), Ok(true));

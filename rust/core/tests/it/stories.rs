@@ -3,6 +3,7 @@
 use crate::env::{Env, info, result, spec};
 use netrender_core::{
     balance::{Want, kept_out, why_waiting},
+    edit::JobEdit,
     error::Refusal,
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::{JobSpec, JobState, Split},
@@ -149,7 +150,8 @@ fn a_new_job_comes_before_the_rest_of_a_long_one_and_priority_before_both() {
     env.hand_in(slave, small, Frame(1));
     assert_eq!(env.lease(slave).unwrap().job, long, "then the oldest");
     env.hand_in(slave, long, Frame(2));
-    env.step(Command::Prioritise(small, 60)).unwrap();
+    let edit = JobEdit { priority: Some(60), ..JobEdit::default() };
+    env.step(Command::Edit { job: small, edit, seen: None }).unwrap();
     assert_eq!(env.lease(slave).unwrap().job, small);
 }
 
@@ -557,7 +559,8 @@ fn a_frame_is_drawn_by_one_build_on_one_kind_of_device() {
         assert!(why.starts_with("frame 1 was begun with Blender 3.4.1 on CPU, and slave b has "), "{why}");
         // Another frame of the same job is free for it.
         let next = env.submit(shared("1-2", 64));
-        env.step(Command::Prioritise(next, 100)).unwrap();
+        let edit = JobEdit { priority: Some(100), ..JobEdit::default() };
+        env.step(Command::Edit { job: next, edit, seen: None }).unwrap();
         let own = env.lease(b).unwrap();
         assert_eq!((own.job, own.frames.clone()), (next, vec![Frame(1)]));
         assert_eq!(env.lease(a).map(|held| held.frames), Some(vec![Frame(2)]));

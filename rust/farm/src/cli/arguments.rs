@@ -43,8 +43,16 @@ pub enum Verb {
     Resume { id: u32 },
     /// Stop a job; finished frames stay
     Cancel { id: u32 },
-    /// Try a job's failed frames again
-    Requeue { id: u32 },
+    /// Try a job's failed frames again, or render chosen ones again
+    Requeue {
+        /// The job's number
+        id: u32,
+        /// Those that are done or failed are rendered again, for example 1-10,15 [default: those that failed]
+        #[arg(long, allow_hyphen_values = true)]
+        frames: Option<String>,
+    },
+    /// Change a job's settings; what is not named stays
+    Set(SetArguments),
     /// Hand frames that slaves render together over with the samples they have
     Stop {
         /// The job's number
@@ -76,6 +84,14 @@ pub enum Verb {
         #[arg(long)]
         lift: bool,
     },
+    /// Give a slave no new frames; it ends those it has
+    PauseSlave { slave: u32 },
+    /// Give a slave work again
+    ResumeSlave { slave: u32 },
+    /// Let a slave end the frames it has, and then itself
+    DrainSlave { slave: u32 },
+    /// End a slave now; its frames go to others
+    StopSlave { slave: u32 },
     /// Check the working folder of a master that is not running: reads every file, changes nothing
     Check {
         /// The working folder [default: netrender/master in the user's data folder]
@@ -223,6 +239,28 @@ pub struct SubmitArguments {
     /// The Blender that lists the scene's files [default: $BLENDER, else blender on the PATH]
     #[arg(long, env = "NETRENDER_BLENDER", value_name = "PATH")]
     pub blender: Option<PathBuf>,
+}
+
+/// Nothing of it from the environment: `NETRENDER_PRIORITY` is for jobs that are sent, not for those that are there.
+#[derive(Debug, Args)]
+pub struct SetArguments {
+    /// The job's number
+    pub id: u32,
+    /// 0 to 100, more is sooner
+    #[arg(long)]
+    pub priority: Option<u8>,
+    /// The job's name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// For grouping
+    #[arg(long)]
+    pub category: Option<String>,
+    /// Frames per dispatch
+    #[arg(long)]
+    pub chunk: Option<u32>,
+    /// Words a slave must have; "" for none
+    #[arg(long, value_delimiter = ',')]
+    pub tags: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

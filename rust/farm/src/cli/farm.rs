@@ -135,7 +135,8 @@ pub async fn more(address: &str, id: u32, samples: u32, frames: Option<String>, 
     say_changed(&api, id, json).await
 }
 
-async fn say_changed(api: &Api, id: u32, json: bool) -> Result<(), Stop> {
+/// What became of a job that was changed.
+pub async fn say_changed(api: &Api, id: u32, json: bool) -> Result<(), Stop> {
     let job = api.job(JobId(id)).await?.job;
     if json {
         return print_json(&job);

@@ -16,6 +16,7 @@ macro_rules! say_aside {
 
 mod arguments;
 mod config;
+mod control;
 mod farm;
 mod report;
 mod services;
@@ -117,9 +118,15 @@ async fn perform(arguments: Arguments) -> Result<(), Stop> {
         Verb::Pause { id } => farm::change(&address, id, "pause", json).await,
         Verb::Resume { id } => farm::change(&address, id, "resume", json).await,
         Verb::Cancel { id } => farm::change(&address, id, "cancel", json).await,
-        Verb::Requeue { id } => farm::change(&address, id, "requeue", json).await,
         Verb::Stop { id, frames } => farm::stop(&address, id, frames, json).await,
         Verb::More { id, samples, frames } => farm::more(&address, id, samples, frames, json).await,
+        Verb::Requeue { id, frames: None } => farm::change(&address, id, "requeue", json).await,
+        Verb::Requeue { id, frames: Some(frames) } => control::requeue(&address, id, &frames, json).await,
+        Verb::Set(options) => control::set(&address, options, json).await,
+        Verb::PauseSlave { slave } => control::order(&address, slave, "pause", json).await,
+        Verb::ResumeSlave { slave } => control::order(&address, slave, "resume", json).await,
+        Verb::DrainSlave { slave } => control::order(&address, slave, "drain", json).await,
+        Verb::StopSlave { slave } => control::order(&address, slave, "stop", json).await,
         Verb::Delete { id } => farm::delete(&address, id, json).await,
         Verb::Blacklist { id, slave, lift } => farm::blacklist(&address, id, slave, !lift, json).await,
         Verb::Check { data } => services::check(data, json).await,

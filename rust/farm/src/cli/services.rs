@@ -59,10 +59,13 @@ pub async fn slave(arguments: SlaveArguments, master: String) -> Result<(), Stop
     let slave = Slave::start(options, Arc::new(Heard)).await.map_err(|error| Stop::Failed(error.to_string()))?;
     let seen = slave.snapshot();
     say!("{} is ready with Blender {} on {}", seen.name, seen.blender, slave.device());
-    asked_to_stop.await;
+    let ended = tokio::select! {
+        () = asked_to_stop => Ok(()),
+        ended = slave.ended() => ended,
+    };
     say!("stopping");
     slave.stop().await;
-    Ok(())
+    ended.map_err(Stop::Failed)
 }
 
 /// Exit code 1 when something is wrong.

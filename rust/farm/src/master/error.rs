@@ -62,10 +62,14 @@ impl MasterError {
                     Refusal::UnknownJob(_) | Refusal::UnknownFrame(..) | Refusal::UnknownSlave(_) => {
                         StatusCode::NOT_FOUND
                     }
-                    Refusal::WrongState { .. } | Refusal::NothingToStop(_) | Refusal::CantGrow(_) => {
-                        StatusCode::CONFLICT
+                    Refusal::WrongState { .. }
+                    | Refusal::SlaveIsGone { .. }
+                    | Refusal::NothingToStop(_)
+                    | Refusal::CantGrow(_) => StatusCode::CONFLICT,
+                    Refusal::EditedMeanwhile { .. } => StatusCode::PRECONDITION_FAILED,
+                    Refusal::BadSpec(_) | Refusal::BadSetting(_) | Refusal::BadManifest(_) => {
+                        StatusCode::UNPROCESSABLE_ENTITY
                     }
-                    Refusal::BadSpec(_) | Refusal::BadManifest(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 };
                 (status, refusal.code(), refusal.hint())
             }

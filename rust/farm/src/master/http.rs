@@ -1,6 +1,7 @@
 //! The master's HTTP interface: `/api/v1/...`, the plain URLs for wget, and a start page that works without JavaScript.
 
 use super::{
+    control,
     error::MasterError,
     files, intake,
     merge::Pictures,
@@ -66,7 +67,7 @@ pub struct App {
 type Answer<T> = Result<Json<T>, MasterError>;
 
 /// A JSON body of ours; anything else is a clear 400, in our own error form.
-struct Ours<T>(T);
+pub(super) struct Ours<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Ours<T> {
     type Rejection = MasterError;
@@ -89,15 +90,17 @@ pub fn router(app: App) -> Router {
         .route("/events", get(events))
         .route("/blobs/missing", post(missing))
         .route("/jobs", get(jobs).post(submit))
-        .route("/jobs/{job}", get(job).delete(delete_job))
+        .route("/jobs/{job}", get(job).patch(control::edit_job).delete(delete_job))
         .route("/jobs/{job}/stop", post(stop))
         .route("/jobs/{job}/more", post(more))
+        .route("/jobs/{job}/frames/requeue", post(control::requeue_frames))
         .route("/jobs/{job}/{verb}", post(change_job))
         .route("/jobs/{job}/blacklist/{slave}", put(blacklist).delete(unblacklist))
         .route("/slaves", get(slaves).post(register))
         .route("/slaves/{slave}/poll", post(poll))
         .route("/slaves/{slave}/heartbeat", post(heartbeat))
         .route("/slaves/{slave}/leave", post(leave))
+        .route("/slaves/{slave}/{verb}", post(control::order_slave))
         .route("/results", post(hand_in))
         .route("/failures", post(fail))
         .layer(DefaultBodyLimit::max(MAX_JSON))
@@ -249,7 +252,8 @@ async fn register(State(app): State<App>, Ours(request): Ours<RegisterRequest>) 
     if !usable(&request.key) || !usable(&request.name) {
         return Err(MasterError::BadRequest("a slave's key and name have 1 to 200 characters".into()));
     }
-    let command = Command::Register { key: request.key, name: request.name, info: Box::new(request.info) };
+    let RegisterRequest { key, name, info, started, protocol: _ } = request;
+    let command = Command::Register { key, name, info: Box::new(info), started };
     match app.owner.command(command).await? {
         Reply::Registered(slave) => {
             Ok(Json(RegisterReply { slave, farm: app.info.farm.clone(), heartbeat_s: app.heartbeat_s }))
@@ -365,7 +369,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     })
 }
 
-fn unexpected(reply: &Reply) -> MasterError {
+pub(super) fn unexpected(reply: &Reply) -> MasterError {
     tracing::error!("the farm answered {reply:?}");
     MasterError::Disk
 }
@@ -374,12 +378,12 @@ pub(super) fn digest(text: &str) -> Result<Digest, MasterError> {
     text.parse().map_err(|error| MasterError::BadRequest(format!("{text:?}: {error}")))
 }
 
-fn job_id(text: &str) -> Result<JobId, MasterError> {
+pub(super) fn job_id(text: &str) -> Result<JobId, MasterError> {
     let wrong = |_| MasterError::BadRequest(format!("{text:?} is not a job's number"));
     text.parse().map(JobId).map_err(wrong)
 }
 
-fn slave_id(text: &str) -> Result<SlaveId, MasterError> {
+pub(super) fn slave_id(text: &str) -> Result<SlaveId, MasterError> {
     let wrong = |_| MasterError::BadRequest(format!("{text:?} is not a slave's number"));
     text.parse().map(SlaveId).map_err(wrong)
 }

@@ -2,6 +2,7 @@
 //! of it, the event log and the blobs behind it, and a beacon beside it.
 
 mod check;
+mod control;
 mod error;
 mod files;
 mod http;

@@ -17,7 +17,7 @@ use netrender_core::{
     recipe,
     scheduler::Command,
     share::{Merged, Part},
-    task::TaskState,
+    task::{Task, TaskState},
 };
 use std::{collections::HashSet, path::Path};
 use tokio::sync::{Notify, RwLock, RwLockReadGuard};
@@ -146,22 +146,22 @@ fn open_jobs(farm: &Farm) -> impl Iterator<Item = &Job> {
 /// Everything a job has in the blobs' folder.
 pub fn blobs_of(job: &Job) -> HashSet<Digest> {
     let mut all = HashSet::from([job.spec.manifest]);
-    for task in job.tasks.values() {
-        all.extend(task.failures.iter().filter_map(|failure| failure.log));
-        let of_part = |part: &Part| [Some(part.result.film), part.result.log, part.view];
-        if let Some(merged) = &task.merged {
-            let Merged { result, view, .. } = &**merged;
-            all.extend([Some(result.film), result.preview, result.log, *view].into_iter().flatten());
-        }
-        match &task.state {
-            TaskState::Done(result) => {
-                all.extend([Some(result.film), result.preview, result.log].into_iter().flatten())
-            }
-            TaskState::Sharing(sharing) => {
-                all.extend(sharing.parts.iter().flat_map(of_part).flatten());
-            }
-            _ => {}
-        }
+    all.extend(job.tasks.values().flat_map(blobs_of_task));
+    all
+}
+
+/// Everything a frame has there.
+pub fn blobs_of_task(task: &Task) -> Vec<Digest> {
+    let mut all: Vec<Digest> = task.failures.iter().filter_map(|failure| failure.log).collect();
+    let of_part = |part: &Part| [Some(part.result.film), part.result.log, part.view];
+    if let Some(merged) = &task.merged {
+        let Merged { result, view, .. } = &**merged;
+        all.extend([Some(result.film), result.preview, result.log, *view].into_iter().flatten());
+    }
+    match &task.state {
+        TaskState::Done(result) => all.extend([Some(result.film), result.preview, result.log].into_iter().flatten()),
+        TaskState::Sharing(sharing) => all.extend(sharing.parts.iter().flat_map(of_part).flatten()),
+        _ => {}
     }
     all
 }

@@ -354,12 +354,13 @@ mod tests {
     use super::*;
     use netrender_core::{
         balance::Want,
+        edit::JobEdit,
         ids::{LeaseId, Timestamp},
         job::{JobSpec, Split},
         retry::RetryPolicy,
         scheduler::{Command, decide},
         share::Share,
-        slave::SlaveInfo,
+        slave::{Duty, SlaveInfo},
         task::TaskError,
     };
     use serde_json::json;
@@ -382,7 +383,7 @@ mod tests {
     /// A history with every kind of event, as groups that were answered together.
     fn history() -> Vec<Vec<Record>> {
         let slave = SlaveId(1);
-        let register = || Command::Register { key: "key".into(), name: "anna".into(), info: info() };
+        let register = || Command::Register { key: "key".into(), name: "anna".into(), info: info(), started: true };
         let poll = || Command::Poll { slave, held: vec![], want: Want::Now };
         let hand_in = |frame: i32, preview| Command::HandIn {
             job: JobId(1),
@@ -451,7 +452,11 @@ mod tests {
             poll(),
             Command::Pause(JobId(1)),
             Command::Resume(JobId(1)),
-            Command::Prioritise(JobId(1), 99),
+            Command::Edit { job: JobId(1), edit: JobEdit { priority: Some(99), ..JobEdit::default() }, seen: None },
+            Command::RequeueFrames { job: JobId(1), frames: "3".parse().unwrap() },
+            hand_in(3, Some(Digest([9; 32]))),
+            Command::Order { slave, duty: Duty::Pause },
+            Command::Order { slave, duty: Duty::Work },
             Command::Blacklist { job: JobId(2), slave, listed: true },
             Command::Blacklist { job: JobId(2), slave, listed: false },
             Command::Spoil { job: JobId(1), frame: Frame(3), film: Digest([7; 32]) },

@@ -6,7 +6,7 @@ use netrender_core::{
     ids::{Frame, SlaveId},
     job::{Job, JobState},
     share::efficiency,
-    slave::{Slave, SlaveState},
+    slave::{Duty, Slave, SlaveState},
     task::{Task, TaskState},
     wire::{FarmView, JobDetail, JobView, Progress, SlaveView, SpeedView, TaskView},
 };
@@ -37,6 +37,7 @@ pub fn job(farm: &Farm, job: &Job) -> JobView {
         rendering: job.counts.leased,
         why: why_waiting(farm, job),
         created_ms: job.created,
+        edits: job.edits.count,
         scripts: job.spec.scripts,
     }
 }
@@ -117,17 +118,28 @@ fn slave(farm: &Farm, slave: &Slave, progress: Option<&Progress>) -> SlaveView {
     let status = match (slave.state, lease) {
         (SlaveState::Lost, _) => "Lost: not heard of for longer than the slave timeout".to_owned(),
         (SlaveState::Gone, _) => "Stopped".to_owned(),
-        (SlaveState::Ready, None) => idle(farm, slave),
+        (SlaveState::Ready, None) => match slave.duty {
+            Duty::Work => idle(farm, slave),
+            Duty::Pause => "Paused: gets no work".to_owned(),
+            Duty::Drain | Duty::Stop => "Stopping".to_owned(),
+        },
         (SlaveState::Ready, Some(lease)) => match now {
             Some(progress) => format!("Rendering job {} frame {}", progress.job, progress.frame),
             None => format!("Rendering job {}", lease.job),
         },
     };
+    let then = match (lease, slave.duty) {
+        (Some(_), Duty::Pause) => ", then pauses",
+        (Some(_), Duty::Drain | Duty::Stop) => ", then stops",
+        _ => "",
+    };
     SlaveView {
         id: slave.id,
         name: slave.name.clone(),
         state: slave.state,
-        status,
+        status: status + then,
+        paused: slave.duty == Duty::Pause,
+        draining: matches!(slave.duty, Duty::Drain | Duty::Stop),
         blender: slave.info.blender,
         job: now.map(|progress| progress.job).or(lease.map(|lease| lease.job)),
         frame: now.map(|progress| progress.frame),

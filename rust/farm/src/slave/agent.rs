@@ -7,21 +7,25 @@ use netrender_core::{
     slave::SlaveInfo,
     wire::{Heartbeat, PROTOCOL, PollRequest, Progress, RegisterRequest},
 };
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// Signs of life are at least this far apart, however fast frames are.
 const BEAT_AT_MOST: Duration = Duration::from_secs(1);
 
-/// Registers and polls, for ever.
+/// Registers and polls until the master says that it is enough.
 pub async fn run(shared: Arc<Shared>, info: SlaveInfo, finder: Arc<dyn Finder>) {
     let mut backoff = Backoff::new();
+    let mut started = true;
     loop {
         // Whenever the line broke the slave registers anew: behind the address may be another farm by now.
-        let why = match join(&shared, &info, &*finder).await {
-            Ok(link) => match serve(&shared, &link, &mut backoff).await {
-                Ok(never) => match never {},
-                Err(error) => error.to_string(),
-            },
+        let why = match join(&shared, &info, &*finder, started).await {
+            Ok(link) => {
+                started = false;
+                match serve(&shared, &link, &mut backoff).await {
+                    Ok(()) => return shared.end_as_asked().await,
+                    Err(error) => error.to_string(),
+                }
+            }
             Err(why) => why,
         };
         away(&shared, why);
@@ -29,7 +33,7 @@ pub async fn run(shared: Arc<Shared>, info: SlaveInfo, finder: Arc<dyn Finder>) 
     }
 }
 
-async fn join(shared: &Arc<Shared>, info: &SlaveInfo, finder: &dyn Finder) -> Result<Link, String> {
+async fn join(shared: &Arc<Shared>, info: &SlaveInfo, finder: &dyn Finder, started: bool) -> Result<Link, String> {
     let address = match &shared.options.master {
         Some(address) => address.clone(),
         None => finder.find().await.ok_or("no master was found on this network")?,
@@ -38,7 +42,7 @@ async fn join(shared: &Arc<Shared>, info: &SlaveInfo, finder: &dyn Finder) -> Re
     let api = Api::new(&address).map_err(words)?;
     api.info().await.map_err(words)?;
     let (key, name) = (shared.folder.key.clone(), shared.name.clone());
-    let request = RegisterRequest { protocol: PROTOCOL, key, name, info: info.clone() };
+    let request = RegisterRequest { protocol: PROTOCOL, key, name, info: info.clone(), started };
     let reply = api.register(&request).await.map_err(words)?;
     let link = Link { api, slave: reply.slave, farm: reply.farm.into(), heartbeat_s: reply.heartbeat_s };
     let mut dropped = false;
@@ -74,8 +78,8 @@ fn away(shared: &Shared, why: String) {
     });
 }
 
-/// Keeps one poll open until the line breaks.
-async fn serve(shared: &Arc<Shared>, link: &Link, backoff: &mut Backoff) -> Result<Infallible, ApiError> {
+/// Keeps one poll open until the line breaks, or the master wants no more of this slave.
+async fn serve(shared: &Arc<Shared>, link: &Link, backoff: &mut Backoff) -> Result<(), ApiError> {
     let mut desk = shared.desk.subscribe();
     let mut number = 0;
     loop {
@@ -91,6 +95,9 @@ async fn serve(shared: &Arc<Shared>, link: &Link, backoff: &mut Backoff) -> Resu
             _ = desk.wait_for(|desk| desk.poll_mark() != mark) => continue,
         };
         *backoff = Backoff::new();
+        if reply.stop {
+            return Ok(());
+        }
         if !reply.drop.is_empty() {
             tracing::info!(target: "netrender::slave", dropped = ?reply.drop, "to be dropped");
         }

@@ -262,6 +262,18 @@ impl Shared {
         self.leave().await;
     }
 
+    /// Somebody stopped it from afar.
+    async fn end_as_asked(&self) {
+        tracing::info!(target: "netrender::slave", "stopped from the master");
+        self.leave().await;
+        self.snapshot.send_modify(|shown| {
+            shown.state = SlaveStatus::Stopped;
+            shown.message = "stopped from the master".into();
+            (shown.job, shown.frame) = (None, None);
+        });
+        self.stop.cancel();
+    }
+
     async fn leave(&self) {
         let link = self.link.borrow().clone();
         if let Some(link) = link {
@@ -355,6 +367,21 @@ impl Slave {
     /// What it is doing now. Costs next to nothing.
     pub fn snapshot(&self) -> SlaveSnapshot {
         self.shared.snapshot.borrow().clone()
+    }
+
+    /// Whether it ended by itself.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.shared.snapshot.borrow().state, SlaveStatus::Stopped | SlaveStatus::Failed)
+    }
+
+    /// Waits until it ends by itself: stopped from the master, or by a fault of its own, which is given back in words.
+    pub async fn ended(&self) -> Result<(), String> {
+        let mut shown = self.shared.snapshot.subscribe();
+        let ended = shown.wait_for(|shown| matches!(shown.state, SlaveStatus::Stopped | SlaveStatus::Failed)).await;
+        match ended {
+            Ok(shown) if shown.state == SlaveStatus::Failed => Err(shown.message.clone()),
+            _ => Ok(()),
+        }
     }
 
     /// Ends rendering, tells the master and leaves no Blender behind; takes at most about two seconds. What was rendered
