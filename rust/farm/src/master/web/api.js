@@ -1,0 +1,41 @@
+// The master's interface. Every error is one with words for people.
+
+import { t } from "./language.js";
+
+export class ApiError extends Error {
+  constructor(status, { code, message, hint }) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+async function call(method, path, body, headers = {}) {
+  const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+  if (body !== undefined) headers = { ...headers, "Content-Type": "application/json" };
+  let answer;
+  try {
+    answer = await fetch(path, { method, headers: { Accept: "application/json", ...headers }, ...sent });
+  } catch {
+    throw new ApiError(0, { code: "unreachable", message: t("The master can't be reached."), hint: t("It may be starting again; this page goes on when it is back.") });
+  }
+  if (answer.ok) return answer;
+  const told = await answer.json().then((json) => json.error, () => undefined);
+  throw new ApiError(answer.status, told ?? { code: "odd", message: t("The master answered {status}.", { status: answer.status }), hint: "" });
+}
+
+const v1 = (path) => `/api/v1/${path}`;
+
+export const get = async (path) => (await call("GET", v1(path))).json();
+/** The answer itself, for its text and its headers. */
+export const fetchRaw = (path) => call("GET", v1(path));
+export const post = (path, body) => call("POST", v1(path), body);
+export const put = (path, body) => call("PUT", v1(path), body);
+export const patch = (path, body, headers) => call("PATCH", v1(path), body, headers);
+export const remove = (path) => call("DELETE", v1(path));
+
+/** The plain URLs of a frame's files. */
+export const thumb = (job, frame) => `/thumb_${job}_${frame}.jpg`;
+export const film = (job, frame) => `/render_${job}_${frame}.exr`;
+export const log = (job, frame) => `/log_${job}_${frame}.log`;

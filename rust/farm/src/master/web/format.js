@@ -1,0 +1,77 @@
+// Numbers, times and sizes as people read them.
+
+import { language, t } from "./language.js";
+
+export const number = (n, digits = 0) =>
+  new Intl.NumberFormat(language.value, { maximumFractionDigits: digits }).format(n);
+
+export const percent = (part) => new Intl.NumberFormat(language.value, { style: "percent" }).format(part);
+
+/** Seconds as `4.2 s`, `3 min 20 s`, `5 h 10 min`, `3 d 4 h`: two units at most. */
+export function duration(seconds) {
+  if (seconds == null || !Number.isFinite(seconds)) return "–";
+  if (seconds < 10) return t("{n} s", { n: number(seconds, 1) });
+  const s = Math.round(seconds);
+  if (s < 60) return t("{n} s", { n: s });
+  const pair = (big, bigUnit, small, smallUnit) =>
+    small ? `${t(bigUnit, { n: number(big) })} ${t(smallUnit, { n: small })}` : t(bigUnit, { n: number(big) });
+  if (s < 3600) return pair(Math.floor(s / 60), "{n} min", s % 60, "{n} s");
+  const min = Math.round(s / 60);
+  if (min < 1440) return pair(Math.floor(min / 60), "{n} h", min % 60, "{n} min");
+  const h = Math.round(min / 60);
+  return pair(Math.floor(h / 24), "{n} d", h % 24, "{n} h");
+}
+
+export function bytes(n) {
+  if (n == null) return "–";
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  while (n >= 1000 && unit < units.length - 1) {
+    n /= 1000;
+    unit += 1;
+  }
+  return `${number(n, n < 10 && unit > 0 ? 1 : 0)} ${units[unit]}`;
+}
+
+/** A moment: the time today, else day and time. */
+export function moment(ms) {
+  const then = new Date(ms);
+  const today = then.toDateString() === new Date().toDateString();
+  const day = today ? {} : { day: "numeric", month: "short" };
+  return new Intl.DateTimeFormat(language.value, { ...day, hour: "2-digit", minute: "2-digit" }).format(then);
+}
+
+export const exactMoment = (ms) =>
+  new Intl.DateTimeFormat(language.value, { dateStyle: "medium", timeStyle: "medium" }).format(new Date(ms));
+
+export const version = (parts) => parts.join(".");
+
+/** Frames as artists write them: [1,2,3,7] is `1-3,7`. */
+export function frameList(frames) {
+  const runs = [];
+  for (const frame of [...frames].sort((a, b) => a - b)) {
+    const last = runs.at(-1);
+    if (last && last[1] === frame - 1) last[1] = frame;
+    else runs.push([frame, frame]);
+  }
+  return runs.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(",");
+}
+
+/** The frames of `1-10,15,20-40/5`-like text that are among `known`; null when it is not such a text. */
+export function readFrames(text, known) {
+  const found = new Set();
+  for (const part of text.split(",").map((part) => part.trim()).filter(Boolean)) {
+    const match = /^(-?\d+)(?:\s*-\s*(-?\d+))?$/.exec(part);
+    if (!match) return null;
+    const from = Number(match[1]);
+    const to = match[2] === undefined ? from : Number(match[2]);
+    for (const frame of known) if (frame >= from && frame <= to) found.add(frame);
+  }
+  return found;
+}
+
+/** How far a frame is, 0 to 1, from Blender's own words (`Sample 12/64`, `Rendered 3/8 Tiles`); null when they don't tell. */
+export function fraction(text) {
+  const match = /(\d+)\s*\/\s*(\d+)/.exec(text);
+  return match && Number(match[2]) > 0 ? Math.min(1, Number(match[1]) / Number(match[2])) : null;
+}

@@ -1,0 +1,80 @@
+// One frame: its picture, others beside it, how it came about, what Blender printed.
+
+import { film, log } from "../api.js";
+import { NotFound, State } from "../controls.js";
+import { bytes, duration } from "../format.js";
+import { Icon, html, useEffect, useState } from "../html.js";
+import { t } from "../language.js";
+import { slaveName } from "../live.js";
+import { go } from "../route.js";
+import { picture, stateName } from "./frames.js";
+import { Compare, FlipBook, Still } from "./viewer.js";
+
+export function FramePage({ job, frame }) {
+  const at = job.tasks.findIndex((task) => String(task.frame) === frame);
+  const [mode, setMode] = useState("still");
+  const task = job.tasks[at];
+  const before = job.tasks[at - 1];
+  const after = job.tasks[at + 1];
+  const to = (other) => `/jobs/${job.id}/frames/${other.frame}`;
+  useEffect(() => {
+    const onKey = (event) => {
+      if (event.target.closest("input, select, textarea, [role=slider]") || event.altKey || event.ctrlKey || event.metaKey) return;
+      if (event.key === "ArrowLeft" && before) go(to(before));
+      if (event.key === "ArrowRight" && after) go(to(after));
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, [before?.frame, after?.frame]);
+  if (!task) return html`<${NotFound} what=${t("Job {id} has no frame {frame}", { id: job.id, frame })} text=${t("Its frames are {frames}.", job)} />`;
+  const step = (other, icon, name) =>
+    other
+      ? html`<a class="button" href=${`#${to(other)}`} aria-label=${name} title=${name}><${Icon} name=${icon} /></a>`
+      : html`<button type="button" class="button" disabled aria-label=${name}><${Icon} name=${icon} /></button>`;
+  const choose = (key, name) => html`<button type="button" class="button" data-mode=${key} aria-pressed=${mode === key} onClick=${() => setMode(key)}>${name}</button>`;
+  const src = picture(job, task);
+  return html`<div class="page">
+    <header class="head">
+      <nav class="crumbs" aria-label=${t("You are here")}><a href="#/">${t("Jobs")}</a><a href=${`#/jobs/${job.id}`}>${job.id} ${job.name}</a></nav>
+      <div class="row">
+        <h1>${t("Frame {frame}", task)}</h1><${State} state=${task.state}>${stateName(task.state)}<//>
+        <div class="row" role="group" aria-label=${t("Other frames")}>${step(before, "left", t("Frame before"))}${step(after, "right", t("Frame after"))}</div>
+        <div class="row push" role="group" aria-label=${t("View")}>${choose("still", t("Picture"))}${choose("compare", t("Compare"))}${choose("play", t("Play"))}</div>
+      </div>
+    </header>
+    <div class="frame-body">
+      <div class="stage">
+        ${mode === "still" ? html`<${Still} src=${src} alt=${t("Frame {frame} of job {id}", { frame: task.frame, id: job.id })} empty=${stateName(task.state)} />` : null}
+        ${mode === "compare" ? html`<${Compare} job=${job} task=${task} />` : null}
+        ${mode === "play" ? html`<${FlipBook} job=${job} from=${task.frame} />` : null}
+      </div>
+      <aside class="side" aria-label=${t("About the frame")}>
+        <${Facts} task=${task} />
+        <${Downloads} job=${job} task=${task} />
+      </aside>
+    </div>
+    ${task.error ? html`<section aria-labelledby="why"><h2 id="why" class="after">${t("Why it failed last")}</h2><pre class="log mono" tabindex="0">${task.error.message}</pre></section>` : null}
+  </div>`;
+}
+
+function Facts({ task }) {
+  const fact = (name, value) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
+  const link = (id) => html`<a href=${`#/slaves/${id}`}>${slaveName(id)}</a>`;
+  return html`<dl class="facts">
+    ${task.slave == null ? null : fact(task.state === "leased" ? t("Rendering on") : t("Slave"), link(task.slave))}
+    ${task.slaves?.length ? fact(t("Rendering on"), task.slaves.map((id, at) => html`${at ? ", " : ""}${link(id)}`)) : null}
+    ${task.samples ? fact(t("Samples"), t("{done} of {total}", { done: task.samples[0], total: task.samples[1] })) : null}
+    ${task.seconds == null ? null : fact(t("Time"), duration(task.seconds))}
+    ${fact(t("Attempts"), task.attempts)}
+    ${task.film_bytes == null ? null : fact(t("EXR"), bytes(task.film_bytes))}
+  </dl>`;
+}
+
+function Downloads({ job, task }) {
+  const item = (there, href, name) => (there ? html`<li><a class="button" download href=${href}><${Icon} name="down" />${name}</a></li>` : null);
+  return html`<ul class="downloads" aria-label=${t("Downloads")}>
+    ${item(task.state === "done", film(job.id, task.frame), "EXR")}
+    ${item(task.preview, picture(job, task), "JPEG")}
+    ${item(task.state === "done" || task.error, log(job.id, task.frame), t("Log"))}
+  </ul>`;
+}

@@ -1,0 +1,125 @@
+// A job: what can be done with it, its frames, their times, its files, its settings.
+
+import { post, put, remove } from "../api.js";
+import { Action, Bar, Empty, Figure, NotFound, State, Tabs } from "../controls.js";
+import { useDetail } from "../detail.js";
+import { bytes, duration, exactMoment, number } from "../format.js";
+import { html, useEffect } from "../html.js";
+import { t } from "../language.js";
+import { jobs, slaveName, slaves } from "../live.js";
+import { go } from "../route.js";
+import { Frames } from "./frames.js";
+import { FramePage } from "./frame.js";
+import { Times } from "./times.js";
+import { tone } from "./overview.js";
+
+export function JobPage({ path: [id, tab = "frames", frame] }) {
+  const row = jobs.value.get(Number(id));
+  const { value: job, error } = useDetail(/^\d+$/.test(id) ? `jobs/${id}` : null, { follow: !hasEnded(row) });
+  useEffect(() => {
+    if (job) document.title = `${job.id} ${job.name} – netrender`;
+    return () => {
+      document.title = "netrender";
+    };
+  }, [job?.name]);
+  if (error || !/^\d+$/.test(id)) {
+    return html`<${NotFound} what=${t("There is no job {id}", { id })} text=${error?.status === 404 || !error ? t("It may have been deleted.") : error.message} />`;
+  }
+  if (!job) return null;
+  if (tab === "frames" && frame !== undefined) return html`<${FramePage} key=${frame} job=${job} frame=${frame} />`;
+  const now = { ...job, ...row };
+  return html`<div class="page">
+    <${Head} job=${now} />
+    <${Tabs} label=${t("Parts of the job")} current=${tab} tabs=${[
+      ["frames", t("Frames"), `#/jobs/${id}`, job.total],
+      ["times", t("Times"), `#/jobs/${id}/times`],
+      ["settings", t("Settings"), `#/jobs/${id}/settings`],
+    ]} />
+    ${tab === "frames" ? html`<${Frames} job=${job} />` : null}
+    ${tab === "times" ? html`<${Times} job=${job} />` : null}
+    ${tab === "settings" ? html`<${Settings} job=${now} />` : null}
+  </div>`;
+}
+
+const hasEnded = (row) => row !== undefined && ["finished", "failed", "canceled"].includes(row.state);
+
+function Head({ job }) {
+  const times = job.tasks.filter((task) => task.seconds != null).map((task) => task.seconds);
+  const mean = times.length ? times.reduce((a, b) => a + b, 0) / times.length : null;
+  const bytesDone = job.tasks.reduce((sum, task) => sum + (task.film_bytes ?? 0), 0);
+  const verb = (name) => () => post(`jobs/${job.id}/${name}`);
+  const ended = hasEnded(job);
+  return html`<header class="head">
+    <nav class="crumbs" aria-label=${t("You are here")}><a href="#/">${t("Jobs")}</a></nav>
+    <div class="row">
+      <h1><span class="count">${job.id}</span> ${job.name || t("without a name")}</h1>
+      <${State} state=${tone(job)}>${t(job.status)}<//>${job.why ? html`<span class="why">${job.why}</span>` : null}
+      <div class="row push">
+        ${job.state === "paused" ? html`<${Action} icon="play" id="resume" label=${t("Resume")} done=${t("Job {id} goes on.", job)} run=${verb("resume")} />` : null}
+        ${job.state === "active" ? html`<${Action} icon="pause" id="pause" label=${t("Pause")} done=${t("Job {id} is paused; what is rendering ends.", job)} run=${verb("pause")} />` : null}
+        ${job.failed || job.state === "canceled" ? html`<${Action} icon="again" id="requeue" label=${t("Requeue")} done=${t("Job {id} is in the queue again.", job)} run=${verb("requeue")} />` : null}
+        ${ended ? null : html`<${Action} icon="stop" id="cancel" label=${t("Cancel")} done=${t("Job {id} is canceled.", job)} run=${verb("cancel")} ask=${{
+          title: t("Cancel job {id}?", job),
+          text: t("What is rendering stops. Finished frames stay, and the job can be requeued."),
+          yes: t("Cancel the job"),
+        }} />`}
+        <${Action} icon="trash" kind="is-danger" id="delete" label=${t("Delete")} done=${t("Job {id} is deleted.", job)} ask=${{
+          title: t("Delete job {id}?", job),
+          text: t("“{name}” goes with all its frames and logs. This can't be undone.", job),
+          yes: t("Delete the job"),
+        }} run=${async () => {
+          await remove(`jobs/${job.id}`);
+          go("/");
+        }} />
+      </div>
+    </div>
+    <${Bar} ...${job} label=${t("Frames done of job {id}", job)} />
+    <dl class="figures">
+      <${Figure} label=${t("Frames done")} value=${number(job.done)} note=${t("of {n}", { n: number(job.total) })} />
+      <${Figure} label=${t("Rendering")} value=${number(job.rendering)} />
+      <${Figure} label=${t("Failed")} value=${number(job.failed)} tone=${job.failed ? "bad" : ""} />
+      <${Figure} label=${t("Time left")} value=${job.left_s == null ? "–" : duration(job.left_s)} />
+      <${Figure} label=${t("Mean time of a frame")} value=${duration(mean)} />
+      <${Figure} label=${t("Frames on disk")} value=${bytes(bytesDone)} />
+    </dl>
+  </header>`;
+}
+
+function Settings({ job }) {
+  const { spec } = job;
+  const fact = (name, value) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
+  const split = { off: t("whole frames only"), auto: t("by samples while slaves are free"), samples: t("by samples, every frame") };
+  return html`<section aria-labelledby="facts"><h2 id="facts" class="unseen">${t("Settings")}</h2>
+    <dl class="facts">
+      ${fact(t("Sent"), exactMoment(job.created_ms))}
+      ${fact(t("Frames"), job.frames)}
+      ${fact(t("Size"), t("{width} × {height} pixels", spec))}
+      ${fact(t("Engine"), spec.engine)}
+      ${fact("Blender", spec.blender.join("."))}
+      ${spec.scene ? fact(t("Scene"), spec.scene) : null}
+      ${fact(t("Priority"), job.priority)}
+      ${fact(t("Category"), job.category || "–")}
+      ${fact(t("Frames a lease"), spec.chunk)}
+      ${fact(t("Tags a slave must have"), spec.tags?.length ? spec.tags.join(", ") : "–")}
+      ${fact(t("Sharing of frames"), split[spec.split])}
+      ${fact(t("The scene's own Python"), job.scripts ? t("needed") : t("not needed"))}
+    </dl>
+    <${Barred} job=${job} />
+  </section>`;
+}
+
+/** Slaves that must not touch the job. */
+function Barred({ job }) {
+  const barred = new Set(job.blacklist);
+  const all = [...slaves.value.values()].filter((slave) => slave.state !== "gone" || barred.has(slave.id));
+  return html`<h2 class="after" id="barred">${t("Which slaves may render it")}</h2>
+    ${all.length ? html`<ul class="ticks" aria-labelledby="barred">${all.map(
+      (slave) => html`<li key=${slave.id}><${Allowed} job=${job} slave=${slave} allowed=${!barred.has(slave.id)} /></li>`,
+    )}</ul>` : html`<${Empty}>${t("No slaves yet: press Start service in Blender's Slave panel.")}<//>`}`;
+}
+
+function Allowed({ job, slave, allowed }) {
+  const path = `jobs/${job.id}/blacklist/${slave.id}`;
+  return html`<span>${slaveName(slave.id)}</span><${Action} id=${`bar-${slave.id}`} label=${allowed ? t("Keep it away") : t("Let it again")} run=${() =>
+    (allowed ? put(path) : remove(path))} /><small>${allowed ? "" : t("kept away")}</small>`;
+}
