@@ -16,8 +16,10 @@ impl Farm {
                 return fail("its number was never given".into());
             }
             let mut counts = Counts::default();
+            let mut spent_ms = 0;
             for (frame, task) in &job.tasks {
                 *counts.slot(&task.state) += 1;
+                spent_ms += task.state.spent_ms();
                 if job.waiting.contains(frame) != (task.state == TaskState::Waiting) {
                     return fail(format!("frame {frame}: the queue and its state disagree"));
                 }
@@ -72,6 +74,9 @@ impl Farm {
             }
             if counts != job.counts {
                 return fail(format!("counted {counts:?}, kept {:?}", job.counts));
+            }
+            if spent_ms != job.spent_ms {
+                return fail(format!("its frames took {spent_ms} ms, kept {}", job.spent_ms));
             }
             let settled = counts.done + counts.failed == counts.total();
             let right = match job.state {

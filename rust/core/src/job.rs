@@ -172,6 +172,9 @@ pub struct Job {
     pub waiting: BTreeSet<Frame>,
     /// How many tasks stand where.
     pub counts: Counts,
+    /// What Blender took for all tasks that are done, in milliseconds.
+    #[serde(default)]
+    pub spent_ms: u64,
     /// Slaves that must not touch it.
     pub blacklist: BTreeSet<SlaveId>,
     /// Failures of each slave since it last did a frame of this job.
@@ -229,6 +232,7 @@ impl Job {
             tasks,
             waiting,
             counts,
+            spent_ms: 0,
             blacklist: BTreeSet::new(),
             failing: BTreeMap::new(),
             open_shares: BTreeSet::new(),
@@ -255,6 +259,16 @@ impl Job {
     /// Nobody has touched it yet.
     pub fn is_new(&self) -> bool {
         self.counts.leased + self.counts.done == 0
+    }
+
+    /// How long the rest takes `slaves` slaves, from the mean of what is done; None when nobody can say.
+    pub fn seconds_left(&self, slaves: usize) -> Option<f64> {
+        let open = self.counts.waiting + self.counts.leased;
+        if self.state != JobState::Active || self.counts.done == 0 || open == 0 || slaves == 0 {
+            return None;
+        }
+        let mean = self.spent_ms as f64 / 1000.0 / f64::from(self.counts.done);
+        Some(mean * f64::from(open) / slaves.min(open as usize) as f64)
     }
 
     /// Everything about it but its tasks.
@@ -314,6 +328,7 @@ impl Job {
         let Some(task) = self.tasks.get_mut(&frame) else { return };
         *self.counts.slot(&task.state) -= 1;
         *self.counts.slot(&state) += 1;
+        self.spent_ms = self.spent_ms - task.state.spent_ms() + state.spent_ms();
         match state {
             TaskState::Waiting => self.waiting.insert(frame),
             _ => self.waiting.remove(&frame),

@@ -42,6 +42,16 @@ pub enum TaskState {
     Failed,
 }
 
+impl TaskState {
+    /// What Blender took for it, when it is done. What a slave says of its time is believed within reason.
+    pub(crate) fn spent_ms(&self) -> u64 {
+        match self {
+            Self::Done(result) => (result.seconds.clamp(0.0, 1e9) * 1000.0) as u64,
+            _ => 0,
+        }
+    }
+}
+
 /// A frame of a job on its way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {

@@ -294,6 +294,9 @@ pub struct JobView {
     pub rendering: u32,
     /// Why it waits; empty when that needs no words.
     pub why: String,
+    /// How many seconds the rest will take, going by what is done and who is at it; None when nobody can say.
+    #[serde(default)]
+    pub left_s: Option<f64>,
     /// When it was accepted.
     pub created_ms: Timestamp,
     /// The number of its last edit, for `If-Match`.

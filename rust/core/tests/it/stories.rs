@@ -174,10 +174,28 @@ fn a_job_says_why_it_waits() {
     let mut wrong = spec("1");
     wrong.blender = [5, 0];
     let job = env.submit(wrong);
-    let why = |env: &Env| netrender_core::balance::why_waiting(&env.farm, &env.farm.jobs[&job]);
+    let why = |env: &Env| why_waiting(&env.farm, &env.farm.jobs[&job]);
     assert_eq!(why(&env), "no slave is there: start one");
     env.register("a");
     assert!(why(&env).contains("it has Blender 3.4.1, the job needs 5.0"), "{}", why(&env));
+}
+
+#[test]
+fn the_time_left_follows_from_what_is_done() {
+    let mut env = Env::new();
+    let job = env.submit(spec("1-5"));
+    let a = env.register("a");
+    let left = |env: &Env, slaves| env.farm.jobs[&job].seconds_left(slaves);
+    assert_eq!(left(&env, 1), None, "nothing is known of its frames yet");
+    env.lease(a).unwrap();
+    assert!(env.hand_in(a, job, Frame(1)));
+    let one = result(a).seconds;
+    assert_eq!(left(&env, 1), Some(4.0 * one));
+    assert_eq!(left(&env, 2), Some(2.0 * one));
+    assert_eq!(left(&env, 9), Some(one), "no more slaves than frames help");
+    assert_eq!(left(&env, 0), None, "nobody is at it");
+    env.step(Command::Pause(job)).unwrap();
+    assert_eq!(left(&env, 1), None);
 }
 
 #[test]

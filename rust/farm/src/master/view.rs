@@ -3,26 +3,45 @@
 use netrender_core::{
     balance::{kept_out, unfit, why_waiting},
     farm::Farm,
-    ids::{Frame, SlaveId},
+    ids::{Frame, JobId, SlaveId},
     job::{Job, JobState},
+    lease::Lease,
     share::efficiency,
     slave::{Duty, Slave, SlaveState},
     task::{Task, TaskState},
     wire::{FarmView, JobDetail, JobView, Progress, SlaveView, SpeedView, TaskView},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Everything a watcher shows.
-pub fn farm(farm: &Farm, progress: &BTreeMap<SlaveId, Progress>, revision: u64) -> FarmView {
-    FarmView {
-        revision,
-        jobs: farm.jobs.values().filter(|job| job.state != JobState::Deleted).map(|one| job(farm, one)).collect(),
-        slaves: farm.slaves.values().map(|one| slave(farm, one, progress.get(&one.id))).collect(),
+/// Who has what, looked up once for all rows of a list.
+struct Hands<'a> {
+    farm: &'a Farm,
+    by_slave: BTreeMap<SlaveId, Vec<&'a Lease>>,
+    by_job: BTreeMap<JobId, BTreeSet<SlaveId>>,
+}
+
+impl<'a> Hands<'a> {
+    fn of(farm: &'a Farm) -> Self {
+        let mut hands = Self { farm, by_slave: BTreeMap::new(), by_job: BTreeMap::new() };
+        for lease in farm.leases.values() {
+            hands.by_slave.entry(lease.slave).or_default().push(lease);
+            hands.by_job.entry(lease.job).or_default().insert(lease.slave);
+        }
+        hands
     }
 }
 
-/// A job in a list.
-pub fn job(farm: &Farm, job: &Job) -> JobView {
+/// Everything a watcher shows.
+pub fn farm(farm: &Farm, progress: &BTreeMap<SlaveId, Progress>, revision: u64) -> FarmView {
+    let hands = Hands::of(farm);
+    FarmView {
+        revision,
+        jobs: farm.jobs.values().filter(|job| job.state != JobState::Deleted).map(|one| job(&hands, one)).collect(),
+        slaves: farm.slaves.values().map(|one| slave(&hands, one, progress.get(&one.id))).collect(),
+    }
+}
+
+fn job(hands: &Hands<'_>, job: &Job) -> JobView {
     JobView {
         id: job.id,
         name: job.spec.name.clone(),
@@ -35,7 +54,8 @@ pub fn job(farm: &Farm, job: &Job) -> JobView {
         done: job.counts.done,
         failed: job.counts.failed,
         rendering: job.counts.leased,
-        why: why_waiting(farm, job),
+        why: why_waiting(hands.farm, job),
+        left_s: job.seconds_left(hands.by_job.get(&job.id).map_or(0, BTreeSet::len)),
         created_ms: job.created,
         edits: job.edits.count,
         scripts: job.spec.scripts,
@@ -51,7 +71,7 @@ pub fn detail(farm: &Farm, one: &Job) -> JobDetail {
         let samples_per_s = f64::from(*milli) / 1000.0;
         SpeedView { slave: *slave, samples_per_s, kilosamples_per_s: samples_per_s * pixels / 1000.0 }
     });
-    JobDetail { job: job(farm, one), spec: one.spec.clone(), blacklist, speeds: speeds.collect(), tasks }
+    JobDetail { job: job(&Hands::of(farm), one), spec: one.spec.clone(), blacklist, speeds: speeds.collect(), tasks }
 }
 
 fn view_task(farm: &Farm, job: &Job, frame: Frame, task: &Task) -> TaskView {
@@ -112,14 +132,15 @@ fn idle(farm: &Farm, slave: &Slave) -> String {
     }
 }
 
-fn slave(farm: &Farm, slave: &Slave, progress: Option<&Progress>) -> SlaveView {
-    let lease = farm.leases_of(slave.id).next();
-    let now = progress.filter(|progress| farm.leases_of(slave.id).any(|lease| lease.job == progress.job));
+fn slave(hands: &Hands<'_>, slave: &Slave, progress: Option<&Progress>) -> SlaveView {
+    let leases = hands.by_slave.get(&slave.id).map_or(&[][..], Vec::as_slice);
+    let lease = leases.first();
+    let now = progress.filter(|progress| leases.iter().any(|lease| lease.job == progress.job));
     let status = match (slave.state, lease) {
         (SlaveState::Lost, _) => "Lost: not heard of for longer than the slave timeout".to_owned(),
         (SlaveState::Gone, _) => "Stopped".to_owned(),
         (SlaveState::Ready, None) => match slave.duty {
-            Duty::Work => idle(farm, slave),
+            Duty::Work => idle(hands.farm, slave),
             Duty::Pause => "Paused: gets no work".to_owned(),
             Duty::Drain | Duty::Stop => "Stopping".to_owned(),
         },
