@@ -1,6 +1,7 @@
 //! The master's HTTP interface: `/api/v1/...`, the plain URLs for wget, and a start page that works without JavaScript.
 
 use super::{
+    changes::{self, Changes},
     control,
     error::MasterError,
     files, intake,
@@ -13,7 +14,7 @@ use crate::{blobs::BlobStore, master::owner::Owner, pieces::PieceStore};
 use axum::{
     Json, Router,
     body::Body,
-    extract::{DefaultBodyLimit, FromRequest, Path, Request, State},
+    extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State},
     http::{StatusCode, Uri},
     response::{
         Html, IntoResponse, Response,
@@ -21,7 +22,7 @@ use axum::{
     },
     routing::{get, post, put},
 };
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use netrender_core::{
     digest::Digest,
     ids::{JobId, SlaveId, Timestamp},
@@ -36,7 +37,7 @@ use netrender_core::{
     },
 };
 use netrender_film::Expect;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 /// Largest JSON body taken; a manifest comes as a blob.
@@ -60,6 +61,8 @@ pub struct App {
     pub space: Arc<Space>,
     /// Of frames that are not finished.
     pub pictures: Arc<Pictures>,
+    /// For pages that stay open.
+    pub changes: Arc<Changes>,
     /// How often slaves give a sign of life.
     pub heartbeat_s: f64,
 }
@@ -122,20 +125,31 @@ async fn info(State(app): State<App>) -> Answer<MasterInfo> {
     Ok(Json(info))
 }
 
-async fn farm(State(app): State<App>) -> Json<FarmView> {
-    Json((**app.owner.view().borrow()).clone())
+async fn farm(State(app): State<App>) -> Answer<Arc<FarmView>> {
+    app.owner.fresh().await.map(Json)
 }
 
-async fn jobs(State(app): State<App>) -> Response {
-    Json(&app.owner.view().borrow().jobs).into_response()
+async fn jobs(State(app): State<App>) -> Result<Response, MasterError> {
+    Ok(Json(&app.owner.fresh().await?.jobs).into_response())
 }
 
-async fn slaves(State(app): State<App>) -> Response {
-    Json(&app.owner.view().borrow().slaves).into_response()
+async fn slaves(State(app): State<App>) -> Result<Response, MasterError> {
+    Ok(Json(&app.owner.fresh().await?.slaves).into_response())
 }
 
-/// The revision each time anything changed; whoever cares asks for what it shows.
-async fn events(State(app): State<App>) -> SseStream<impl Stream<Item = Result<Sse, Infallible>>> {
+#[derive(Deserialize)]
+struct EventsQuery {
+    /// `farm`: what changed, too.
+    #[serde(default)]
+    what: String,
+}
+
+/// The revision each time anything changed, and whoever cares asks for what it shows; or, asked for `what=farm`, the lists
+/// and then what changed in them.
+async fn events(State(app): State<App>, Query(asked): Query<EventsQuery>) -> Response {
+    if asked.what == "farm" {
+        return SseStream::new(changes::stream(&app)).keep_alive(KeepAlive::default()).into_response();
+    }
     let changes = stream::unfold((app.owner.view(), true), |(mut view, first)| async move {
         if !first {
             view.changed().await.ok()?;
@@ -143,9 +157,9 @@ async fn events(State(app): State<App>) -> SseStream<impl Stream<Item = Result<S
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let revision = view.borrow_and_update().revision;
-        Some((Ok(Sse::default().event("revision").data(revision.to_string())), (view, false)))
+        Some((Ok::<_, Infallible>(Sse::default().event("revision").data(revision.to_string())), (view, false)))
     });
-    SseStream::new(changes).keep_alive(KeepAlive::default())
+    SseStream::new(changes).keep_alive(KeepAlive::default()).into_response()
 }
 
 async fn missing(State(app): State<App>, Ours(request): Ours<MissingRequest>) -> Answer<MissingReply> {

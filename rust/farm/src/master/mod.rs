@@ -1,6 +1,7 @@
 //! The master's service: keeps jobs, hands out work, takes results. One thread owns the farm ([`owner`]); HTTP in front
 //! of it, the event log and the blobs behind it, and a beacon beside it.
 
+mod changes;
 mod check;
 mod control;
 mod error;
@@ -174,11 +175,13 @@ impl Master {
             data,
             space,
             pictures: Arc::default(),
+            changes: Arc::default(),
             heartbeat_s,
         };
         let mut tasks = vec![tokio::spawn(serve(listener, http::router(app.clone()), stopped.clone()))];
         tasks.push(tokio::spawn(space::tend(app.clone())));
-        tasks.push(tokio::spawn(merge::tend(app)));
+        tasks.push(tokio::spawn(merge::tend(app.clone())));
+        tasks.push(tokio::spawn(changes::tend(app)));
         tasks.push(tokio::spawn(tick(owner.clone(), options.slave_timeout)));
         tasks.push(tokio::spawn(keep_pieces(pieces)));
         if options.broadcast {
@@ -209,7 +212,7 @@ impl Master {
         &self.info
     }
 
-    /// The lists as they are now.
+    /// The lists as they were a moment ago.
     pub fn view(&self) -> Arc<FarmView> {
         self.owner.view().borrow().clone()
     }

@@ -25,12 +25,18 @@ use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot, watch},
+};
 
 /// Commands decided in one group at most; bounds how long the first of them waits.
 const GROUP: usize = 256;
 /// Events after which the log becomes a snapshot: some 20 ms of writing, during which nobody is answered.
 const LOGGED: usize = 2048;
+/// The lists are made anew at most this often, and not so often that it takes more than a tenth of the time: with hundreds
+/// of slaves there is always something that changed.
+const PUBLISH: Duration = Duration::from_millis(100);
 
 type Answer<T> = oneshot::Sender<Result<T, MasterError>>;
 
@@ -39,6 +45,7 @@ enum Request {
     Poll { slave: SlaveId, poll: PollRequest, answer: Answer<PollReply> },
     Heard { slave: SlaveId, progress: Option<Progress>, answer: Answer<()> },
     Look(Box<dyn FnOnce(&Farm) + Send>),
+    Fresh(oneshot::Sender<Arc<FarmView>>),
     Tick,
     Stop,
 }
@@ -58,7 +65,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Replays the log and starts the thread. The returned handle's thread ends on [`Owner::stop`].
+    /// Replays the log and starts the thread; in a runtime. The returned handle's thread ends on [`Owner::stop`].
     pub fn start(
         mut store: Box<dyn Store>,
         slave_timeout: Duration,
@@ -83,13 +90,16 @@ impl Owner {
             polls: BTreeMap::new(),
             view: view_sender,
             revision: 0,
+            unpublished: false,
+            due: Instant::now(),
         };
         keeper.snapshot();
         keeper.expect_everybody();
         keeper.publish();
+        let runtime = Handle::current();
         let thread = std::thread::Builder::new()
             .name("netrender-farm".into())
-            .spawn(move || keeper.run(inbox))
+            .spawn(move || keeper.run(inbox, &runtime))
             .map_err(|error| StoreError::Sqlite {
                 path: "farm thread".into(),
                 source: rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
@@ -138,7 +148,14 @@ impl Owner {
         Ok(self.look(look).await??)
     }
 
-    /// The lists as they are, always at hand; watch it for changes.
+    /// The lists with everything in them that was answered so far.
+    pub async fn fresh(&self) -> Result<Arc<FarmView>, MasterError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Fresh(answer)).await.map_err(|_| MasterError::Stopping)?;
+        answered.await.map_err(|_| MasterError::Stopping)
+    }
+
+    /// The lists as they were a moment ago, always at hand; watch it for changes.
     pub fn view(&self) -> watch::Receiver<Arc<FarmView>> {
         self.view.clone()
     }
@@ -196,22 +213,37 @@ struct Keeper {
     polls: BTreeMap<SlaveId, u64>,
     view: watch::Sender<Arc<FarmView>>,
     revision: u64,
+    /// Something changed since the lists were made, and when they are to be made again.
+    unpublished: bool,
+    due: Instant,
 }
 
 impl Keeper {
-    fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
-        while let Some(first) = inbox.blocking_recv() {
+    /// The next request; makes the lists anew when they are due before it comes.
+    fn next(&mut self, inbox: &mut mpsc::Receiver<Request>, runtime: &Handle) -> Option<Request> {
+        if self.unpublished {
+            match runtime.block_on(async { tokio::time::timeout_at(self.due.into(), inbox.recv()).await }) {
+                Ok(next) => return next,
+                Err(_) => self.publish(),
+            }
+        }
+        inbox.blocking_recv()
+    }
+
+    fn run(mut self, mut inbox: mpsc::Receiver<Request>, runtime: &Handle) {
+        while let Some(first) = self.next(&mut inbox, runtime) {
             let mut group = Group::default();
             let mut looks = Vec::new();
-            let mut changed = false;
+            let mut fresh = Vec::new();
             let mut stop = false;
             let mut next = Some(first);
             let mut taken = 0;
             while let Some(request) = next {
                 match request {
                     Request::Look(look) => looks.push(look),
+                    Request::Fresh(answer) => fresh.push(answer),
                     Request::Stop => stop = true,
-                    request => changed |= self.take(request, &mut group),
+                    request => self.unpublished |= self.take(request, &mut group),
                 }
                 taken += 1;
                 next = if stop || taken >= GROUP { None } else { inbox.try_recv().ok() };
@@ -222,13 +254,16 @@ impl Keeper {
                 served = group.records.len();
                 self.serve_waiters(&mut group);
             }
-            changed |= !group.records.is_empty();
+            self.unpublished |= !group.records.is_empty();
             self.commit(group);
             for look in looks {
                 look(&self.farm);
             }
-            if changed {
+            if self.unpublished && (!fresh.is_empty() || Instant::now() >= self.due) {
                 self.publish();
+            }
+            for answer in fresh {
+                let _ = answer.send(self.view.borrow().clone());
             }
             if stop || self.logged >= LOGGED {
                 self.snapshot();
@@ -291,7 +326,7 @@ impl Keeper {
                     let _ = self.decide(Command::Lose(slave), group);
                 }
             }
-            Request::Look(_) | Request::Stop => {}
+            Request::Look(_) | Request::Fresh(_) | Request::Stop => {}
         }
         false
     }
@@ -393,9 +428,12 @@ impl Keeper {
     }
 
     fn publish(&mut self) {
+        let began = Instant::now();
+        self.unpublished = false;
         self.revision += 1;
         let view = view::farm(&self.farm, &self.progress, self.revision);
         self.view.send_replace(Arc::new(view));
+        self.due = began + PUBLISH.max(10 * began.elapsed());
     }
 }
 

@@ -1,5 +1,5 @@
-// What the farm looks like now. The master says when something changed; the lists are then fetched again, never faster
-// than they can be had and drawn. Connections that break are made again, for ever.
+// What the farm looks like now. The master tells the lists once and then what changes in them. Connections that break are
+// made again, for ever.
 
 import { get } from "./api.js";
 import { batch, computed, signal } from "./html.js";
@@ -20,7 +20,6 @@ export const slaveName = (id) => slaves.value.get(id)?.name ?? `#${id}`;
 export const jobList = computed(() => [...jobs.value.values()]);
 export const slaveList = computed(() => [...slaves.value.values()]);
 
-const PAUSE_MS = 250;
 const AGAIN_MS = [500, 1000, 2000, 4000];
 
 let lost = 0;
@@ -28,7 +27,7 @@ let waiting = false;
 let events = null;
 
 /** Runs `work` when asked, one at a time, a last time after the last call, and with a rest that grows with its cost. */
-export function paced(work, rest = PAUSE_MS) {
+export function paced(work, rest) {
   let busy = false;
   let wanted = false;
   return async function ask() {
@@ -46,28 +45,56 @@ export function paced(work, rest = PAUSE_MS) {
   };
 }
 
-const byNumber = (rows, before) => {
-  const next = new Map();
-  for (const row of rows) {
-    const old = before.get(row.id);
-    next.set(row.id, old && JSON.stringify(old) === JSON.stringify(row) ? old : row);
-  }
+/** The lists with a change in them: {jobs, slaves, gone_jobs, gone_slaves}. */
+function apply(rows, differing, gone) {
+  if (!differing.length && !gone.length) return rows;
+  const next = new Map(rows);
+  for (const fields of differing) next.set(fields.id, { ...next.get(fields.id), ...fields });
+  for (const id of gone) next.delete(id);
   return next;
+}
+
+// Messages come up to ten times a second. What they say is gathered and drawn at most this often, so that a page with many
+// rows does little else than wait.
+const DRAW_MS = 100;
+let gathered = null;
+let drawn = 0;
+
+function draw() {
+  const { jobs: nextJobs, slaves: nextSlaves, revision: nextRevision } = gathered;
+  gathered = null;
+  drawn = performance.now();
+  batch(() => {
+    jobs.value = nextJobs;
+    slaves.value = nextSlaves;
+    revision.value = nextRevision;
+    loaded.value = true;
+  });
+}
+
+function gather(next) {
+  const waits = gathered !== null;
+  gathered = next;
+  if (!waits) setTimeout(draw, Math.max(0, drawn + DRAW_MS - performance.now()));
+}
+
+const whole = ({ data }) => {
+  const farm = JSON.parse(data);
+  const byNumber = (rows) => new Map(rows.map((row) => [row.id, row]));
+  gather({ jobs: byNumber(farm.jobs), slaves: byNumber(farm.slaves), revision: farm.revision });
+  lost = 0;
+  connection.value = "live";
 };
 
-const refresh = paced(async () => {
-  try {
-    const farm = await get("farm");
-    batch(() => {
-      jobs.value = byNumber(farm.jobs, jobs.peek());
-      slaves.value = byNumber(farm.slaves, slaves.peek());
-      revision.value = farm.revision;
-      loaded.value = true;
-    });
-  } catch {
-    breakOff();
-  }
-});
+const change = ({ data }) => {
+  const told = JSON.parse(data);
+  const before = gathered ?? { jobs: jobs.peek(), slaves: slaves.peek() };
+  gather({
+    jobs: apply(before.jobs, told.jobs, told.gone_jobs),
+    slaves: apply(before.slaves, told.slaves, told.gone_slaves),
+    revision: told.revision,
+  });
+};
 
 export async function connect() {
   try {
@@ -75,13 +102,9 @@ export async function connect() {
   } catch {
     return breakOff();
   }
-  events = new EventSource("/api/v1/events");
-  events.addEventListener("open", () => {
-    lost = 0;
-    connection.value = "live";
-    refresh();
-  });
-  events.addEventListener("revision", refresh);
+  events = new EventSource("/api/v1/events?what=farm");
+  events.addEventListener("farm", whole);
+  events.addEventListener("change", change);
   events.addEventListener("error", breakOff);
 }
 
