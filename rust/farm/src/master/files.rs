@@ -15,6 +15,7 @@ use futures_util::{Stream, StreamExt, stream};
 use netrender_core::{
     digest::Digest,
     ids::{Frame, JobId},
+    job::Job,
     scheduler::Command,
     task::TaskState,
 };
@@ -24,12 +25,15 @@ pub(super) async fn get_blob(State(app): State<App>, Path(name): Path<String>) -
     send_blob(&app, digest(&name)?, "application/octet-stream", None).await
 }
 
-/// `/thumb_1_7.jpg`, `/render_1_7.exr`, `/log_1_7.log`.
+/// `/thumb_1_7.jpg`, `/render_1_7.exr`, `/log_1_7.log`; `/thumb_1.jpg` for the last frame of the job that has a picture.
 pub(super) async fn plain(State(app): State<App>, Path(name): Path<String>) -> Result<Response, MasterError> {
     let unknown = || MasterError::NotFound(format!("/{name}"));
     let (kind, rest) = name.split_once('_').ok_or_else(unknown)?;
     let (numbers, extension) = rest.rsplit_once('.').ok_or_else(unknown)?;
-    let (job, frame) = numbers.split_once('_').ok_or_else(unknown)?;
+    let Some((job, frame)) = numbers.split_once('_') else {
+        let job = JobId(numbers.parse().map_err(|_| unknown())?);
+        return if (kind, extension) == ("thumb", "jpg") { send_cover(&app, job, &name).await } else { Err(unknown()) };
+    };
     let job = JobId(job.parse().map_err(|_| unknown())?);
     let frame = Frame(frame.parse().map_err(|_| unknown())?);
     let kind = match (kind, extension) {
@@ -80,6 +84,15 @@ impl Plain {
             Self::Thumb | Self::Render => "is not rendered yet",
             Self::Log => "has no log yet",
         }
+    }
+}
+
+/// The picture that stands for a job.
+async fn send_cover(app: &App, job: JobId, name: &str) -> Result<Response, MasterError> {
+    let last = |job: &Job| job.tasks.values().rev().find_map(|task| Plain::Thumb.blob(task));
+    match app.owner.job(job, move |_, job| last(job)).await? {
+        Some(digest) => send_blob(app, digest, Plain::Thumb.mime(), Some(name)).await,
+        None => Err(MasterError::NotThere(format!("job {job} {}", Plain::Thumb.absent()))),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     merge::Pictures,
     page,
     space::{Space, check_room, discard},
-    view,
+    view, web,
 };
 use crate::{blobs::BlobStore, master::owner::Owner, pieces::PieceStore};
 use axum::{
@@ -113,7 +113,9 @@ pub fn router(app: App) -> Router {
         .route("/blobs/{digest}", put(put_blob).get(files::get_blob).layer(DefaultBodyLimit::disable()));
     Router::new()
         .nest("/api/v1", api)
-        .route("/", get(start_page))
+        .route("/", get(web::index))
+        .route("/web/{*name}", get(web::file))
+        .route("/plain", get(plain_page))
         .route("/{name}", get(files::plain))
         .fallback(|uri: Uri| async move { MasterError::NotFound(uri.path().to_owned()) })
         .with_state(app)
@@ -372,7 +374,7 @@ async fn fail(State(app): State<App>, Ours(request): Ours<FailRequest>) -> Resul
     app.owner.command(command).await.map(|_| StatusCode::NO_CONTENT)
 }
 
-async fn start_page(State(app): State<App>) -> Html<String> {
+async fn plain_page(State(app): State<App>) -> Html<String> {
     Html(page::render(&app.info, &app.owner.view().borrow()))
 }
 

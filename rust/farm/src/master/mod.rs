@@ -14,6 +14,7 @@ mod page;
 mod space;
 mod store;
 mod view;
+mod web;
 
 use crate::{
     api::DEFAULT_PORT,

@@ -1,4 +1,4 @@
-//! The start page: jobs and slaves as two plain tables. Everything that came from outside is escaped.
+//! The plain page, for browsers without JavaScript: jobs and slaves as two tables. Everything that came from outside is escaped.
 
 use netrender_core::wire::{FarmView, MasterInfo};
 use std::fmt::Write;
@@ -10,7 +10,7 @@ pub fn render(info: &MasterInfo, farm: &FarmView) -> String {
     let _ = write!(
         html,
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
-         <meta http-equiv=refresh content=5><title>{name} - netrender</title><style>\
+         <link rel=icon href=/web/icon.svg><meta http-equiv=refresh content=5><title>{name} - netrender</title><style>\
          :root{{color-scheme:light dark}}body{{font:15px system-ui;margin:2em auto;max-width:60em;padding:0 1em}}\
          table{{border-collapse:collapse;width:100%}}td,th{{text-align:left;padding:.3em .8em .3em 0}}</style>\
          <h1>{name}</h1><p>Scripts that scenes bring along {}.<h2>Jobs</h2>",

@@ -25,6 +25,8 @@ const AGAIN_MS = [500, 1000, 2000, 4000];
 let lost = 0;
 let waiting = false;
 let events = null;
+let asleep = false;
+let drowsy = 0;
 
 /** Runs `work` when asked, one at a time, a last time after the last call, and with a rest that grows with its cost. */
 export function paced(work, rest) {
@@ -97,11 +99,14 @@ const change = ({ data }) => {
 };
 
 export async function connect() {
+  asleep = false;
   try {
     info.value = await get("info");
   } catch {
     return breakOff();
   }
+  if (asleep) return;
+  events?.close();
   events = new EventSource("/api/v1/events?what=farm");
   events.addEventListener("farm", whole);
   events.addEventListener("change", change);
@@ -117,6 +122,27 @@ function breakOff() {
   lost += 1;
   setTimeout(() => {
     waiting = false;
-    connect();
+    if (!asleep) connect();
   }, wait);
 }
+
+// A browser has six connections to a master and no more, for all its pages together. A page that nobody sees lets go of its
+// own after a while, and is up to date again as soon as it is looked at.
+const DROWSY_MS = 10_000;
+
+function sleep() {
+  asleep = true;
+  events?.close();
+}
+
+function wake() {
+  clearTimeout(drowsy);
+  if (asleep && !waiting) connect();
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) drowsy = setTimeout(sleep, DROWSY_MS);
+  else wake();
+});
+addEventListener("pagehide", sleep);
+addEventListener("pageshow", ({ persisted }) => persisted && wake());

@@ -13,6 +13,8 @@ import { FramePage } from "./frame.js";
 import { Times } from "./times.js";
 import { tone } from "./overview.js";
 
+const tabs = ["frames", "times", "settings"];
+
 export function JobPage({ path: [id, tab = "frames", frame] }) {
   const row = jobs.value.get(Number(id));
   const { value: job, error } = useDetail(/^\d+$/.test(id) ? `jobs/${id}` : null, { follow: !hasEnded(row) });
@@ -26,6 +28,7 @@ export function JobPage({ path: [id, tab = "frames", frame] }) {
     return html`<${NotFound} what=${t("There is no job {id}", { id })} text=${error?.status === 404 || !error ? t("It may have been deleted.") : error.message} />`;
   }
   if (!job) return null;
+  if (!tabs.includes(tab)) return html`<${NotFound} what=${t("There is no such page")} text=${t("Perhaps the address was cut off.")} />`;
   if (tab === "frames" && frame !== undefined) return html`<${FramePage} key=${frame} job=${job} frame=${frame} />`;
   const now = { ...job, ...row };
   return html`<div class="page">
