@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fixtures of the end-to-end tests, and the rule that a strict run skips nothing."""
 
+import contextlib
 import os
 import socket
 
@@ -81,6 +82,30 @@ def blender_module():
 @pytest.fixture(params=["blender_program", "blender_module"])
 def any_blender(request):
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless Chromium; most of a test's time would be its start."""
+    try:
+        from web import browser
+    except ImportError:
+        return pytest.skip("this Python has no selenium: run scripts/setup --test")
+    if not (browser.PROGRAM and browser.DRIVER):
+        pytest.skip("no chromium and chromedriver on the PATH")
+    started = browser.Browser()
+    with contextlib.closing(started):
+        yield started
+
+
+@pytest.fixture
+def browser(chromium):
+    """A browser as if nobody had used it before; afterwards no page may have complained."""
+    chromium.fresh()
+    yield chromium
+    complaints = chromium.complaints()
+    chromium.driver.get("about:blank")
+    assert not complaints, complaints
 
 
 @pytest.fixture

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A farm with fake Blenders that render in no time, and jobs for it, for pages to show."""
+
+import json
+
+from chaos import fake_blender
+from master_api import MasterApi
+
+TEXTURE = b"wood" * 1000
+
+
+class FakeProgram:
+    path, version = fake_blender.FAKE, tuple(fake_blender.VERSION)
+
+
+class FarmOfJobs:
+    def __init__(self, env, slaves=2, master=None):
+        self.env = env
+        ledger = env.folder / "ledger"
+        ledger.mkdir()
+        env.environ["CHAOS_LEDGER"] = str(ledger)
+        self.master = master or env.master(name="Barn farm")
+        self.api = MasterApi(self.master.url)
+        self.slaves = [
+            env.slave(self.master, FakeProgram, "--threads", 1, name=f"render-{n + 1}") for n in range(slaves)
+        ]
+
+    @property
+    def url(self):
+        return self.master.url
+
+    def submit(self, name="shot", frames="1-6", seconds=0, seed=None, **spec):
+        """Queues a job whose frames take this long each; its number."""
+        blend = fake_blender.scene(frames, seed or name, ("wood.png", TEXTURE), 1000, seconds)
+        pieces = self.api.put_pieces(blend, TEXTURE)
+        assets = [
+            {"source": f"/{place}", "place": place, "digest": digest, "bytes": len(content), "pieces": 1}
+            for place, digest, content in zip(
+                ("shots/shot.blend", "shots/wood.png"), pieces, (blend, TEXTURE), strict=True
+            )
+        ]
+        manifest = {"version": 2, "blend": assets[0]["place"], "assets": assets, "paths": []}
+        answer = self.api.submit(
+            self.api.put_blob(json.dumps(manifest).encode()),
+            name=name,
+            frames=frames,
+            blender=fake_blender.VERSION[:2],
+            width=fake_blender.WIDTH,
+            height=fake_blender.HEIGHT,
+            **spec,
+        )
+        return answer.json()["job"]

@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The web monitor as people use it: a real browser, a real master, real slaves. Each click's effect is looked for on
+the farm."""
+
+import pytest
+from blenders import SCENES
+from chaos import fake_blender
+from master_api import FakeSlave
+from processes import wait_until
+from web.browser import PHONE, Keys
+from web.farm_of_jobs import FarmOfJobs
+
+
+@pytest.fixture
+def jobs(farm):
+    """A farm with two slaves that render in no time."""
+    return FarmOfJobs(farm)
+
+
+@pytest.fixture
+def queue(farm):
+    """A farm without slaves: jobs stay where they are put."""
+    return FarmOfJobs(farm, slaves=0)
+
+
+def state(farm, job):
+    return farm.api.job(job)["state"]
+
+
+# -------------------------------------------------------------------------------------------------------- overview
+
+
+def test_the_overview_shows_the_farm_as_it_changes(jobs, browser):
+    browser.open(f"{jobs.url}/#/")
+    browser.reads("No jobs yet", ".pane-jobs")
+    browser.reads("render-1", ".pane-slaves")
+    browser.reads("live", "header.top")
+
+    job = jobs.submit("Barn at dawn", "1-6", category="Film", priority=70)
+    row = f"tr[data-job='{job}']"
+    browser.reads("Barn at dawn", row)
+    browser.reads("Film", row)
+    browser.reads("6 of 6", row)
+    browser.reads("Finished", row)
+    browser.find(f"{row} img")
+    assert browser.attribute(f"{row} [role=progressbar]", "aria-valuenow") == "6"
+
+
+def test_a_job_says_why_it_waits(queue, browser):
+    job = queue.submit("Lonely")
+    browser.open(f"{queue.url}/#/")
+    browser.reads("no slave is there: start one", f"tr[data-job='{job}']")
+
+
+def test_jobs_are_found_by_name_and_state(queue, browser):
+    first, second = queue.submit("Barn"), queue.submit("Meadow", category="Stills")
+    queue.api.post(f"api/v1/jobs/{second}/pause", None)
+    browser.open(f"{queue.url}/#/")
+    browser.find(f"tr[data-job='{first}']")
+    browser.fill(".pane-jobs input", "stills")
+    browser.gone(f"tr[data-job='{first}']")
+    browser.find(f"tr[data-job='{second}']")
+    browser.fill(".pane-jobs input", Keys.BACKSPACE)
+    browser.choose(".pane-jobs select", "active")
+    browser.gone(f"tr[data-job='{second}']")
+    browser.find(f"tr[data-job='{first}']")
+
+
+def test_a_job_is_paused_and_resumed_in_the_list(queue, browser):
+    job = queue.submit()
+    browser.open(f"{queue.url}/#/")
+    browser.act("pause")
+    wait_until(lambda: state(queue, job) == "paused", 10, "the job is paused")
+    browser.reads("Paused", f"tr[data-job='{job}']")
+    browser.act("resume")
+    wait_until(lambda: state(queue, job) == "active", 10, "the job goes on")
+
+
+def test_html_in_names_is_text(queue, browser):
+    name = '<script>alert(1)</script><img src=x onerror=alert(2)><b>bold</b> & "quoted"'
+    job = queue.submit(name, category="<i>slanted</i>")
+    browser.open(f"{queue.url}/#/")
+    browser.reads(name, f"tr[data-job='{job}']")
+    browser.reads("<i>slanted</i>", f"tr[data-job='{job}']")
+    browser.open(f"{queue.url}/#/jobs/{job}")
+    browser.reads(name, "h1")
+    assert not browser.run(
+        "return document.querySelector('main b.bold, main img[src=x], main i.slanted, h1 b, h1 img')"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- job
+
+
+def test_a_job_is_paused_resumed_canceled_requeued_and_deleted(queue, browser):
+    job = queue.submit("Barn")
+    browser.open(f"{queue.url}/#/jobs/{job}")
+    browser.reads("Barn", "h1")
+
+    browser.act("pause")
+    browser.reads("Paused", ".head")
+    assert state(queue, job) == "paused"
+    browser.act("resume")
+    browser.reads("Queued", ".head")
+    assert state(queue, job) == "active"
+
+    browser.act("cancel", sure=False)
+    assert state(queue, job) == "active"
+    browser.act("cancel", sure=True)
+    browser.reads("Canceled", ".head")
+    assert state(queue, job) == "canceled"
+    browser.act("requeue")
+    browser.reads("Queued", ".head")
+    assert state(queue, job) == "active"
+
+    browser.act("delete", sure=False)
+    assert [one["id"] for one in queue.api.jobs()] == [job]
+    browser.act("delete", sure=True)
+    browser.reads("No jobs yet")
+    assert queue.api.jobs() == []
+
+
+def test_a_slave_is_kept_from_a_job(jobs, browser):
+    job = jobs.submit("Barn", "1-4")
+    slave = jobs.api.slaves()[0]["id"]
+    browser.open(f"{jobs.url}/#/jobs/{job}/settings")
+    browser.act(f"bar-{slave}")
+    wait_until(lambda: jobs.api.job(job)["blacklist"] == [slave], 10, "the slave is on the blacklist")
+    browser.reads("kept away")
+    browser.act(f"bar-{slave}")
+    wait_until(lambda: jobs.api.job(job)["blacklist"] == [], 10, "the slave may have it again")
+
+
+def test_frames_are_shown_filtered_and_chosen(jobs, browser):
+    job = jobs.submit("Barn", "1-12")
+    jobs.api.wait(job)
+    browser.open(f"{jobs.url}/#/jobs/{job}")
+    browser.find("[data-frame='12'] img")
+    assert len(browser.all("[data-frame]")) == 12
+
+    # By text
+    browser.fill("#range", "2-4,9")
+    browser.reads("4 frames", ".choice")
+    tiles = "[...document.querySelectorAll('[data-frame][aria-selected=true]')]"
+    chosen = f"return {tiles}.map((tile) => +tile.dataset.frame)"
+    assert browser.run(chosen) == [2, 3, 4, 9]
+    browser.fill("#range", "nonsense")
+    browser.reads("Write frames like", ".choice")
+    # By keyboard
+    browser.click("[data-action='choose-none']")
+    browser.run("document.querySelector('[data-frame=\"1\"]').focus()")
+    browser.press(Keys.ARROW_RIGHT, Keys.SPACE)
+    browser.press(Keys.SHIFT + Keys.ARROW_RIGHT)
+    wait_until(lambda: browser.run(chosen) == [2, 3], 10, "frames 2 and 3 are chosen")
+    assert browser.run("return document.querySelector('#range').value") == "2-3"
+
+    # By state
+    browser.click("[data-state='failed']")
+    browser.reads("No frame is like that")
+    browser.click("[data-state='done']")
+    browser.find("[data-frame='1']")
+
+    # As a map, which the keyboard reads out
+    browser.click("[data-view='map']")
+    browser.run("document.querySelector('.map canvas').focus()")
+    browser.press(Keys.HOME, Keys.ARROW_RIGHT)
+    wait_until(
+        lambda: "Frame 2" in browser.attribute(".map canvas", "aria-valuetext"),
+        10,
+        "the map's cursor is on frame 2",
+    )
+    browser.press(Keys.ENTER)
+    browser.reads("Frame 2", "h1")
+
+
+def test_a_failed_frame_says_why_and_is_requeued(queue, browser):
+    job = queue.submit("Barn", "1")
+    slave = FakeSlave(queue.api, blender=fake_blender.VERSION)
+    for attempt in range(3):
+        lease = slave.lease()["lease"]
+        error = {"kind": "render_failed", "message": f"no camera <in> the scene, said {attempt + 1} times"}
+        body = {"slave": slave.id, "lease": lease, "job": job, "frame": 1, "error": error, "log": None}
+        assert queue.api.call("POST", "api/v1/failures", body).status == 204
+        slave.held = []
+    browser.open(f"{queue.url}/#/")
+    browser.reads("1 failed", f"tr[data-job='{job}']")
+    browser.click(f"tr[data-job='{job}'] .c-name a")
+    browser.click("[data-state='failed']")
+    browser.click("[data-frame='1']")
+    browser.reads("no camera <in> the scene, said 3 times")
+    browser.click(f".crumbs a[href='#/jobs/{job}']")
+    browser.act("requeue")
+    browser.reads("Queued", ".head")
+    assert queue.api.frames(job, "waiting") == {1}
+    slave.leave()
+
+
+def test_the_times_of_frames_are_drawn(jobs, browser):
+    job = jobs.submit("Barn", "1-10")
+    jobs.api.wait(job)
+    browser.open(f"{jobs.url}/#/jobs/{job}/times")
+    browser.find(".plot .bars")
+    assert browser.attribute(".plot .bars", "d").count("M") == 10
+    browser.reads("render-1", ".times")
+
+
+# ----------------------------------------------------------------------------------------------------------- frame
+
+
+def test_a_frame_is_looked_at_compared_and_played(jobs, browser):
+    job = jobs.submit("Barn", "1-8")
+    jobs.api.wait(job)
+    browser.open(f"{jobs.url}/#/jobs/{job}/frames/3")
+    browser.reads("Frame 3", "h1")
+    shown = "const i = document.querySelector('.canvas img'); return i?.complete && i.naturalWidth"
+    wait_until(lambda: browser.run(shown), 10, "the picture is there")
+    browser.press(Keys.ARROW_RIGHT)
+    browser.reads("Frame 4", "h1")
+
+    browser.click("[data-mode='compare']")
+    wait_until(lambda: len(browser.all(".compare img")) == 2, 10, "two pictures lie on each other")
+    edge = browser.find(".under input[type=range]")
+    edge.send_keys(Keys.HOME)
+    wait_until(lambda: "0%" in browser.attribute(".compare .over", "style"), 10, "the edge moves")
+
+    browser.click("[data-mode='play']")
+    browser.act("play")
+    seen = set()
+    wait_until(
+        lambda: seen.add(browser.text(".playing-frame")) or len(seen) >= 4, 10, "four frames were shown"
+    )
+    browser.act("play")
+    inked = (
+        "const c = document.querySelector('.canvas canvas');"
+        "return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
+    )
+    assert browser.run(inked) > 10
+
+
+def test_a_frames_files_are_downloaded(jobs, browser):
+    job = jobs.submit("Barn", "1-2")
+    jobs.api.wait(job)
+    browser.open(f"{jobs.url}/#/jobs/{job}/frames/2")
+    for name in (f"render_{job}_2.exr", f"thumb_{job}_2.jpg", f"log_{job}_2.log"):
+        browser.click(f".downloads a[href^='/{name}']")
+        assert browser.downloaded(name) == jobs.api.get(name).body
+
+
+# ------------------------------------------------------------------------------------------------- slaves and farm
+
+
+def test_a_slave_says_what_it_is_and_does(jobs, browser):
+    slave = jobs.api.slaves()[0]
+    job = jobs.submit("Long", "1-2", seconds=30)
+    browser.open(f"{jobs.url}/#/slaves/{slave['id']}")
+    browser.reads(slave["name"], "h1")
+    browser.reads(f"Rendering job {job} frame", ".head")
+    browser.reads(slave["info"]["os"])
+    jobs.api.post(f"api/v1/jobs/{job}/cancel", None)
+    browser.reads("Ready", ".head")
+
+
+def test_the_farm_page_says_how_it_is_set(queue, browser):
+    browser.open(f"{queue.url}/#/farm")
+    browser.reads("Barn farm", "h1")
+    browser.reads("does not run")
+    browser.reads("GB")
+
+
+# ------------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("route", "text"),
+    [
+        ("jobs/99", "There is no job 99"),
+        ("jobs/zebra", "There is no job zebra"),
+        ("jobs/1/frames/77", "Job 1 has no frame 77"),
+        ("slaves/99", "There is no slave 99"),
+        ("zebras", "There is no such page"),
+        ("jobs/1/zebra", "There is no such page"),
+    ],
+)
+def test_what_is_not_there_has_a_way_back(queue, browser, route, text):
+    queue.submit("Barn")
+    browser.open(f"{queue.url}/#/{route}")
+    browser.reads(text, "h1")
+    browser.click("main a.button")
+    browser.find("tr[data-job='1']")
+    if route == "jobs/99":
+        # The browser itself notes the answer 404; that is no fault of the page.
+        assert all("404" in complaint for complaint in browser.complaints())
+
+
+def test_the_page_outlives_a_restart_of_the_master(farm, browser, free_port):
+    queue = FarmOfJobs(farm, slaves=0, master=farm.master(port=free_port))
+    queue.submit("Before")
+    browser.open(f"{queue.url}/#/")
+    browser.reads("Before", ".pane-jobs")
+
+    farm.stop(queue.master)
+    browser.reads("Connection lost, trying again", "[role=alert]")
+    browser.reads("Before", ".pane-jobs")
+
+    farm.master(port=free_port)
+    browser.gone(".banner")
+    queue.submit("After")
+    browser.reads("After", ".pane-jobs")
+    assert all("ERR_CONNECTION" in c or "ERR_INCOMPLETE" in c for c in browser.complaints())
+
+
+def test_without_javascript_there_is_a_plain_list(queue, browser):
+    queue.submit("Barn <b>")
+    browser.javascript(False)
+    browser.open(f"{queue.url}/")
+    browser.click("a[href='/plain']")
+    browser.reads("Barn <b>")
+
+
+# --------------------------------------------------------------------------------------------------- looks and words
+
+
+def test_colours_and_language_are_chosen_and_kept(queue, browser):
+    ground = "return getComputedStyle(document.documentElement).backgroundColor"
+    browser.open(f"{queue.url}/#/")
+    light = browser.run(ground)
+    browser.act("theme")
+    assert browser.run(ground) == light
+    browser.act("theme")
+    dark = browser.run(ground)
+    assert dark != light
+    browser.choose("header select", "de")
+    browser.reads("Übersicht", "header")
+    browser.open(f"{queue.url}/#/")
+    browser.reads("Übersicht", "header")
+    assert browser.run(ground) == dark
+    assert browser.attribute("html", "lang") == "de"
+
+
+def test_a_phone_shows_everything_without_scrolling_sideways(jobs, browser):
+    job = jobs.submit("A job with quite a long name, as they are " * 3, "1-8")
+    jobs.api.wait(job)
+    browser.screen(PHONE)
+    for route in (
+        "",
+        f"jobs/{job}",
+        f"jobs/{job}/times",
+        f"jobs/{job}/settings",
+        f"jobs/{job}/frames/2",
+        "slaves/1",
+        "farm",
+    ):
+        browser.open(f"{jobs.url}/#/{route}")
+        browser.find("main h1, main h2")
+        wide = browser.run("return document.documentElement.scrollWidth")
+        assert wide <= PHONE[0], (route, wide)
+
+
+def test_everything_can_be_reached_by_keyboard(queue, browser):
+    job = queue.submit("Barn")
+    browser.open(f"{queue.url}/#/")
+    browser.find(f"tr[data-job='{job}']")
+    browser.press(Keys.TAB)
+    assert browser.run("return document.activeElement.className") == "skip"
+    browser.press(Keys.ENTER)
+    assert browser.run("return document.activeElement.id") == "main"
+    reached = []
+    for _ in range(40):
+        browser.press(Keys.TAB)
+        reached.append(
+            browser.run(
+                "return document.activeElement.getAttribute('href') ?? document.activeElement.dataset.action"
+            )
+        )
+        if "pause" in reached:
+            break
+    assert f"#/jobs/{job}" in reached
+    browser.press(Keys.ENTER)
+    wait_until(lambda: state(queue, job) == "paused", 10, "the keyboard paused the job")
+
+
+# -------------------------------------------------------------------------------------------------------- with Blender
+
+
+def test_a_real_frame_is_seen(farm, browser, blender_program, tmp_path):
+    blend = tmp_path / "small.blend"
+    blender_program.run(SCENES / "small.py", blend, tmp_path / "texture.png")
+    master = farm.master()
+    farm.slave(master, blender_program)
+    browser.open(f"{master.url}/#/")
+    job = farm.submit(master, blender_program, blend, "--frames", "1-2", "--wait")
+    browser.reads("Finished", f"tr[data-job='{job}']")
+    browser.click(f"tr[data-job='{job}'] .c-name a")
+    browser.find("[data-frame='2'] img")
+    browser.click("[data-frame='2']")
+    shown = "const i = document.querySelector('.canvas img'); return i?.complete && [i.naturalWidth, i.naturalHeight]"
+    assert wait_until(lambda: browser.run(shown), 10, "the picture is there") == [16, 12]
