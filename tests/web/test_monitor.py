@@ -27,6 +27,19 @@ def state(farm, job):
     return farm.api.job(job)["state"]
 
 
+def fail(farm, job, message, log):
+    """All attempts of frame 1, by a slave that then goes."""
+    slave = FakeSlave(farm.api, blender=fake_blender.VERSION)
+    digest = farm.api.put_blob(log)
+    for _ in range(farm.api.get("api/v1/info").json()["retry"]["attempts"]):
+        error = {"kind": "render_failed", "message": message}
+        lease = slave.lease()["lease"]
+        body = {"slave": slave.id, "lease": lease, "job": job, "frame": 1, "error": error, "log": digest}
+        assert farm.api.call("POST", "api/v1/failures", body).status == 204
+        slave.held = []
+    slave.leave()
+
+
 # -------------------------------------------------------------------------------------------------------- overview
 
 
@@ -118,6 +131,8 @@ def test_a_job_is_paused_resumed_canceled_requeued_and_deleted(queue, browser):
     browser.act("delete", sure=True)
     browser.reads("No jobs yet")
     assert queue.api.jobs() == []
+    # The page may have asked for the job once more before it knew; the browser notes the answer.
+    assert all(f"/jobs/{job} - " in complaint for complaint in browser.complaints())
 
 
 def test_a_slave_is_kept_from_a_job(jobs, browser):
@@ -175,24 +190,17 @@ def test_frames_are_shown_filtered_and_chosen(jobs, browser):
 
 def test_a_failed_frame_says_why_and_is_requeued(queue, browser):
     job = queue.submit("Barn", "1")
-    slave = FakeSlave(queue.api, blender=fake_blender.VERSION)
-    for attempt in range(3):
-        lease = slave.lease()["lease"]
-        error = {"kind": "render_failed", "message": f"no camera <in> the scene, said {attempt + 1} times"}
-        body = {"slave": slave.id, "lease": lease, "job": job, "frame": 1, "error": error, "log": None}
-        assert queue.api.call("POST", "api/v1/failures", body).status == 204
-        slave.held = []
+    fail(queue, job, "no camera <in> the scene", b"Read blend\n")
     browser.open(f"{queue.url}/#/")
     browser.reads("1 failed", f"tr[data-job='{job}']")
     browser.click(f"tr[data-job='{job}'] .c-name a")
     browser.click("[data-state='failed']")
     browser.click("[data-frame='1']")
-    browser.reads("no camera <in> the scene, said 3 times")
+    browser.reads("no camera <in> the scene")
     browser.click(f".crumbs a[href='#/jobs/{job}']")
     browser.act("requeue")
-    browser.reads("Queued", ".head")
+    browser.reads("no slave is there", ".head")
     assert queue.api.frames(job, "waiting") == {1}
-    slave.leave()
 
 
 def test_the_times_of_frames_are_drawn(jobs, browser):
@@ -246,6 +254,36 @@ def test_a_frames_files_are_downloaded(jobs, browser):
         assert browser.downloaded(name) == jobs.api.get(name).body
 
 
+def test_a_list_of_addresses_is_one_that_wget_takes(jobs, browser, tmp_path):
+    job = jobs.submit("Barn", "1-5")
+    jobs.api.wait(job)
+    browser.open(f"{jobs.url}/#/jobs/{job}")
+    browser.fill("#range", "2-3,5")
+    browser.act("urls-exr")
+    addresses = tmp_path / "addresses.txt"
+    addresses.write_bytes(browser.downloaded(f"urls-{job}.txt"))
+    done = jobs.env.run(["wget", "-q", "-i", addresses])
+    assert done.code == 0, done.err
+    for frame in (2, 3, 5):
+        name = f"render_{job}_{frame}.exr"
+        assert (jobs.env.folder / name).read_bytes() == jobs.api.get(name).body
+
+
+def test_a_log_is_read_searched_and_its_errors_stand_out(queue, browser):
+    job = queue.submit("Barn", "1")
+    head = "Read blend: shot.blend\nError: no such texture: wood.png\n"
+    fail(queue, job, "it went wrong", (head + "Fra:1 Mem:10M <b>Sync</b>\n" * 20_000).encode())
+    browser.open(f"{queue.url}/#/jobs/{job}/frames/1")
+    browser.reads("no such texture", ".log-view .is-bad")
+    browser.reads("<b>Sync</b>", ".log-view")
+    browser.reads("download it for the rest", ".log-view")
+    browser.act("only-bad")
+    assert len(browser.all(".log-view .log > div")) == 1
+    browser.act("only-bad")
+    browser.fill(".log-view input", "read blend")
+    wait_until(lambda: browser.text(".log-view .log") == "Read blend: shot.blend", 10, "one line is found")
+
+
 # ------------------------------------------------------------------------------------------------- slaves and farm
 
 
@@ -287,9 +325,6 @@ def test_what_is_not_there_has_a_way_back(queue, browser, route, text):
     browser.reads(text, "h1")
     browser.click("main a.button")
     browser.find("tr[data-job='1']")
-    if route == "jobs/99":
-        # The browser itself notes the answer 404; that is no fault of the page.
-        assert all("404" in complaint for complaint in browser.complaints())
 
 
 def test_the_page_outlives_a_restart_of_the_master(farm, browser, free_port):
@@ -395,3 +430,28 @@ def test_a_real_frame_is_seen(farm, browser, blender_program, tmp_path):
     browser.click("[data-frame='2']")
     shown = "const i = document.querySelector('.canvas img'); return i?.complete && [i.naturalWidth, i.naturalHeight]"
     assert wait_until(lambda: browser.run(shown), 10, "the picture is there") == [16, 12]
+
+
+def test_a_frame_that_several_render_is_seen_refining(farm, browser, blender_program, tmp_path):
+    blend = blender_program.build(tmp_path / "shot.blend", "frames=1-1", "samples=40000", "size=96x54")
+    master = farm.master()
+    farm.slave(master, blender_program, "--threads", "1", name="anna")
+    address = ["--master", master.url, "--blender", blender_program.path]
+    job = farm.cli("submit", blend, *address, "--json", "--split", "samples").json()["job"]
+    browser.open(f"{master.url}/#/jobs/{job}/frames/1")
+    browser.reads("Rendered by several", ".head")
+    browser.reads("anna", ".side table")
+    done = lambda: int(browser.attribute(".side [role=progressbar]", "aria-valuenow") or 0)  # noqa: E731
+    first = wait_until(done, 60, "some samples are there")
+    picture = browser.find(".canvas img").get_attribute("src")
+    wait_until(lambda: done() > first, 60, "there are more samples")
+    wait_until(
+        lambda: browser.find(".canvas img").get_attribute("src") != picture, 60, "the picture is another one"
+    )
+    browser.reads("left", ".side")
+    browser.open(f"{master.url}/#/jobs/{job}")
+    browser.reads("/40000 samples", "[data-frame='1']")
+    # Before the first merge there is no picture, which the browser notes.
+    assert all("thumb_" in complaint for complaint in browser.complaints())
+    browser.act("cancel", sure=True)
+    browser.reads("Canceled", ".head")

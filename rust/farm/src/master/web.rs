@@ -34,6 +34,7 @@ const FILES: &[(&str, &[u8])] = carried![
     "pages/frame.js",
     "pages/frames.js",
     "pages/job.js",
+    "pages/log.js",
     "pages/overview.js",
     "pages/slave.js",
     "pages/times.js",

@@ -20,7 +20,8 @@ export function FarmPage() {
     <section aria-labelledby="settings"><h2 id="settings">${t("Settings")}</h2><dl class="facts">
       ${fact("netrender", about.version)}
       ${fact(t("The scenes' own Python"), about.scripts ? t("runs, for jobs that need it") : t("does not run"))}
-      ${Object.entries(about.retry).map(([key, value]) => fact(key, value))}
+      ${fact(t("Attempts a frame has"), about.retry.attempts)}
+      ${fact(t("Failures after which a slave gets no more of a job"), about.retry.slave_failures)}
     </dl></section>
   </div>`;
 }

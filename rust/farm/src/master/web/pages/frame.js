@@ -1,13 +1,14 @@
 // One frame: its picture, others beside it, how it came about, what Blender printed.
 
 import { film, log } from "../api.js";
-import { NotFound, State } from "../controls.js";
-import { bytes, duration } from "../format.js";
+import { Bar, NotFound, State } from "../controls.js";
+import { bytes, duration, number } from "../format.js";
 import { Icon, html, useEffect, useState } from "../html.js";
 import { t } from "../language.js";
 import { slaveName } from "../live.js";
 import { go } from "../route.js";
 import { picture, stateName } from "./frames.js";
+import { Log } from "./log.js";
 import { Compare, FlipBook, Still } from "./viewer.js";
 
 export function FramePage({ job, frame }) {
@@ -37,7 +38,7 @@ export function FramePage({ job, frame }) {
     <header class="head">
       <nav class="crumbs" aria-label=${t("You are here")}><a href="#/">${t("Jobs")}</a><a href=${`#/jobs/${job.id}`}>${job.id} ${job.name}</a></nav>
       <div class="row">
-        <h1>${t("Frame {frame}", task)}</h1><${State} state=${task.state}>${stateName(task.state)}<//>
+        <h1>${t("Frame {frame}", task)}</h1><${State} state=${task.state}>${task.finishing ? t("Merged, being finished") : stateName(task.state)}<//>
         <div class="row" role="group" aria-label=${t("Other frames")}>${step(before, "left", t("Frame before"))}${step(after, "right", t("Frame after"))}</div>
         <div class="row push" role="group" aria-label=${t("View")}>${choose("still", t("Picture"))}${choose("compare", t("Compare"))}${choose("play", t("Play"))}</div>
       </div>
@@ -50,10 +51,12 @@ export function FramePage({ job, frame }) {
       </div>
       <aside class="side" aria-label=${t("About the frame")}>
         <${Facts} task=${task} />
+        ${task.state === "sharing" ? html`<${Together} job=${job} task=${task} />` : null}
         <${Downloads} job=${job} task=${task} />
       </aside>
     </div>
     ${task.error ? html`<section aria-labelledby="why"><h2 id="why" class="after">${t("Why it failed last")}</h2><pre class="log mono" tabindex="0">${task.error.message}</pre></section>` : null}
+    ${task.state === "done" || task.error ? html`<${Log} job=${job} task=${task} />` : null}
   </div>`;
 }
 
@@ -63,11 +66,24 @@ function Facts({ task }) {
   return html`<dl class="facts">
     ${task.slave == null ? null : fact(task.state === "leased" ? t("Rendering on") : t("Slave"), link(task.slave))}
     ${task.slaves?.length ? fact(t("Rendering on"), task.slaves.map((id, at) => html`${at ? ", " : ""}${link(id)}`)) : null}
-    ${task.samples ? fact(t("Samples"), t("{done} of {total}", { done: task.samples[0], total: task.samples[1] })) : null}
+    ${task.samples && task.state !== "sharing" ? fact(t("Samples"), t("{done} of {total}", { done: task.samples[0], total: task.samples[1] })) : null}
     ${task.seconds == null ? null : fact(t("Time"), duration(task.seconds))}
     ${fact(t("Attempts"), task.attempts)}
     ${task.film_bytes == null ? null : fact(t("EXR"), bytes(task.film_bytes))}
   </dl>`;
+}
+
+/** Who renders how much of a frame that several render. */
+function Together({ job, task }) {
+  const [done, all] = task.samples ?? [0, 0];
+  const speeds = job.speeds.filter((speed) => task.slaves.includes(speed.slave));
+  const together = speeds.reduce((sum, speed) => sum + speed.samples_per_s, 0);
+  return html`<section aria-labelledby="together"><h2 id="together">${t("Rendered by several")}</h2>
+    <${Bar} total=${all} done=${done} label=${t("Samples")} />
+    <p class="why">${t("{done} of {total}", { done: number(done), total: number(all) })} ${t("samples")}${together ? ` · ${t("{time} left", { time: duration((all - done) / together) })}` : null}</p>
+    ${speeds.length ? html`<div class="list"><table aria-labelledby="together"><thead><tr><th scope="col">${t("Slave")}</th><th scope="col" class="number">${t("Samples a second")}</th></tr></thead>
+      <tbody>${speeds.map((speed) => html`<tr key=${speed.slave}><td><a href=${`#/slaves/${speed.slave}`}>${slaveName(speed.slave)}</a></td><td class="number">${number(speed.samples_per_s, 1)}</td></tr>`)}</tbody></table></div>` : null}
+  </section>`;
 }
 
 function Downloads({ job, task }) {

@@ -1,9 +1,9 @@
 // The frames of a job, as pictures or as a map of coloured fields; some of them can be chosen, by range or one by one.
 
-import { thumb } from "../api.js";
+import { film, log, thumb } from "../api.js";
 import { Empty, Picture, State } from "../controls.js";
 import { duration, frameList, number, readFrames } from "../format.js";
-import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
+import { Icon, html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
 import { plural, t } from "../language.js";
 import { slaveName } from "../live.js";
 import { go } from "../route.js";
@@ -67,8 +67,28 @@ export function Frames({ job }) {
       <button type="button" class="button" data-action="choose-shown" onClick=${() => choose(new Set(shown.map((task) => task.frame)))}>${t("Choose all shown")}</button>
       ${chosen.size ? html`<button type="button" class="button" data-action="choose-none" onClick=${() => choose(new Set())}>${t("Choose none")}</button>` : null}
     </div>
+    ${chosen.size ? html`<${ForChosen} job=${job} chosen=${chosen} />` : null}
     ${shown.length === 0 ? html`<${Empty}>${t("No frame is like that.")}<//>` : asMap ? html`<${FrameMap} job=${job} tasks=${shown} chosen=${chosen} choose=${choose} />` : html`<${Tiles} job=${job} tasks=${shown} chosen=${chosen} choose=${choose} />`}
   </section>`;
+}
+
+/** What can be done with the frames that are chosen. */
+function ForChosen({ job, chosen }) {
+  const done = job.tasks.filter((task) => task.state === "done" && chosen.has(task.frame));
+  const list = (address) => () => save(`urls-${job.id}.txt`, done.map((task) => `${location.origin}${address(job.id, task.frame)}\n`).join(""));
+  const button = (id, name, address) =>
+    html`<button type="button" class="button" data-action=${id} disabled=${!done.length} onClick=${list(address)}><${Icon} name="down" />${name}</button>`;
+  return html`<div class="row" role="group" aria-label=${t("For the chosen frames")}><span class="why">${t("For wget -i, a list of addresses:")}</span>
+    ${button("urls-exr", "EXR", film)}${button("urls-jpg", "JPEG", thumb)}${button("urls-log", t("Log"), log)}</div>`;
+}
+
+/** Gives the browser a file that was made here. */
+function save(name, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
 /** How many tiles stand beside each other in `element`. */
@@ -165,7 +185,9 @@ function Tile({ job, task, index, chosen, focusable, count, onClick }) {
       ? duration(task.seconds)
       : task.state === "sharing" && task.samples
         ? t("{done}/{all} samples", { done: task.samples[0], all: task.samples[1] })
-        : task.state === "waiting"
+        : task.finishing
+          ? t("being finished")
+          : task.state === "waiting"
           ? ""
           : who;
   return html`<li role="option" class=${`tile is-${task.state}`} aria-selected=${chosen} aria-posinset=${index + 1} aria-setsize=${count} tabindex=${focusable ? 0 : -1} data-index=${index} data-frame=${task.frame} title=${task.error ? task.error.message.slice(-300) : undefined} onClick=${(event) => onClick(index, event)}>

@@ -6,7 +6,7 @@ import { useDetail } from "../detail.js";
 import { bytes, duration, exactMoment, number } from "../format.js";
 import { html, useEffect } from "../html.js";
 import { t } from "../language.js";
-import { jobs, slaveName, slaves } from "../live.js";
+import { jobs, loaded, slaveName, slaves } from "../live.js";
 import { go } from "../route.js";
 import { Frames } from "./frames.js";
 import { FramePage } from "./frame.js";
@@ -17,17 +17,16 @@ const tabs = ["frames", "times", "settings"];
 
 export function JobPage({ path: [id, tab = "frames", frame] }) {
   const row = jobs.value.get(Number(id));
-  const { value: job, error } = useDetail(/^\d+$/.test(id) ? `jobs/${id}` : null, { follow: !hasEnded(row) });
+  const { value: job, error } = useDetail(row ? `jobs/${id}` : null, { follow: row !== undefined && !hasEnded(row) });
   useEffect(() => {
     if (job) document.title = `${job.id} ${job.name} – netrender`;
     return () => {
       document.title = "netrender";
     };
   }, [job?.name]);
-  if (error || !/^\d+$/.test(id)) {
-    return html`<${NotFound} what=${t("There is no job {id}", { id })} text=${error?.status === 404 || !error ? t("It may have been deleted.") : error.message} />`;
-  }
-  if (!job) return null;
+  if (!row && loaded.value) return html`<${NotFound} what=${t("There is no job {id}", { id })} text=${t("It may have been deleted.")} />`;
+  if (error) return html`<${NotFound} what=${error.message} text=${error.hint} />`;
+  if (!row || !job) return null;
   if (!tabs.includes(tab)) return html`<${NotFound} what=${t("There is no such page")} text=${t("Perhaps the address was cut off.")} />`;
   if (tab === "frames" && frame !== undefined) return html`<${FramePage} key=${frame} job=${job} frame=${frame} />`;
   const now = { ...job, ...row };

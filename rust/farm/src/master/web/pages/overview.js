@@ -39,7 +39,7 @@ function JobRow({ item: job, index }) {
       job.failed ? html` · <b class="bad">${plural(job.failed, "{n} failed", "{n} failed")}</b>` : null
     }${job.rendering ? ` · ${t("{n} rendering", { n: number(job.rendering) })}` : null}</small></td>
     <td role="cell" class="c-priority">${job.priority}</td>
-    <td role="cell" class="c-left">${job.left_s == null ? "–" : duration(job.left_s)}</td>
+    <td role="cell" class="c-left">${job.left_s == null ? "" : duration(job.left_s)}</td>
     <td role="cell" class="c-actions">${
       job.state === "paused"
         ? html`<${Action} compact icon="play" kind="quiet" id="resume" label=${t("Resume job {id}", job)} run=${() => post(`jobs/${job.id}/resume`)} />`

@@ -6,7 +6,9 @@ import { t } from "../language.js";
 import { picture } from "./frames.js";
 
 export function Still({ src, alt, empty }) {
-  return html`<div class="canvas">${src ? html`<img src=${src} alt=${alt} />` : html`<${Empty}>${empty}<//>`}</div>`;
+  const [broken, setBroken] = useState(null);
+  const there = src && broken !== src;
+  return html`<div class="canvas">${there ? html`<img src=${src} alt=${alt} onError=${() => setBroken(src)} />` : html`<${Empty}>${empty}<//>`}</div>`;
 }
 
 const seen = (job) => job.tasks.filter((task) => picture(job, task));
