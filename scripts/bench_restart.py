@@ -47,11 +47,11 @@ def events(frames):
             yield {"type": "task_done", "job": job, "frame": frame, "result": result}
 
 
-def write_log(database, frames):
+def write_log(database, happened):
     """Fills the log of a master that is not running."""
     with contextlib.closing(sqlite3.connect(database)) as db:
         db.execute("PRAGMA synchronous = OFF")
-        rows = ((2, json.dumps({"at": 1_700_000_000_000, "event": event})) for event in events(frames))
+        rows = ((2, json.dumps({"at": 1_700_000_000_000, "event": event})) for event in happened)
         with db:
             db.executemany("INSERT INTO event (version, body) VALUES (?, ?)", rows)
 
@@ -105,7 +105,7 @@ def main(program, frames, starts):
         empty = Master(program, folder)
         empty.stop()
         bare = weight(database)
-        write_log(database, frames)
+        write_log(database, events(frames))
         first = Master(program, folder, jobs)
         first.stop()
         bytes_per_frame = (weight(database) - bare) / frames
