@@ -5,7 +5,7 @@ the farm."""
 import pytest
 from blenders import SCENES
 from chaos import fake_blender
-from master_api import FakeSlave
+from master_api import FakeSlave, MasterApi
 from processes import wait_until
 from web.browser import PHONE, Keys
 from web.farm_of_jobs import FarmOfJobs
@@ -438,6 +438,7 @@ def test_a_frame_that_several_render_is_seen_refining(farm, browser, blender_pro
     farm.slave(master, blender_program, "--threads", "1", name="anna")
     address = ["--master", master.url, "--blender", blender_program.path]
     job = farm.cli("submit", blend, *address, "--json", "--split", "samples").json()["job"]
+    api = MasterApi(master.url)
     browser.open(f"{master.url}/#/jobs/{job}/frames/1")
     browser.reads("Rendered by several", ".head")
     browser.reads("anna", ".side table")
@@ -449,6 +450,15 @@ def test_a_frame_that_several_render_is_seen_refining(farm, browser, blender_pro
         lambda: browser.find(".canvas img").get_attribute("src") != picture, 60, "the picture is another one"
     )
     browser.reads("left", ".side")
+
+    # It is handed over with what is there, and given the rest
+    browser.act("hand-over")
+    browser.reads("Done", ".head", 60)
+    count, total = api.job(job)["tasks"][0]["samples"]
+    assert 0 < count < total == 40000
+    browser.reads(f"{count:,} of 40,000", ".side")
+    browser.act("more")
+    browser.reads("Rendered by several", ".head", 60)
     browser.open(f"{master.url}/#/jobs/{job}")
     browser.reads("/40000 samples", "[data-frame='1']")
     # Before the first merge there is no picture, which the browser notes.

@@ -200,5 +200,10 @@ export default {
   "being finished": "wird fertiggestellt",
   "For the chosen frames": "Für die gewählten Bilder",
   "For wget -i, a list of addresses:": "Für wget -i eine Liste der Adressen:",
+  "Stop and hand over": "Aufhören und abgeben",
+  "Frame {frame} is handed over as it is.": "Bild {frame} wird abgegeben, wie es ist.",
+  "More samples": "Mehr Samples",
+  "Render them": "Rendern",
+  "Frame {frame} gets more samples.": "Bild {frame} bekommt mehr Samples.",
   "Frames a second": "Bilder je Sekunde",
 };

@@ -1,7 +1,7 @@
 // One frame: its picture, others beside it, how it came about, what Blender printed.
 
-import { film, log } from "../api.js";
-import { Bar, NotFound, State } from "../controls.js";
+import { film, log, post } from "../api.js";
+import { Action, Bar, NotFound, State } from "../controls.js";
 import { bytes, duration, number } from "../format.js";
 import { Icon, html, useEffect, useState } from "../html.js";
 import { t } from "../language.js";
@@ -52,6 +52,7 @@ export function FramePage({ job, frame }) {
       <aside class="side" aria-label=${t("About the frame")}>
         <${Facts} task=${task} />
         ${task.state === "sharing" ? html`<${Together} job=${job} task=${task} />` : null}
+        ${task.state === "done" && task.samples ? html`<${More} job=${job} task=${task} />` : null}
         <${Downloads} job=${job} task=${task} />
       </aside>
     </div>
@@ -66,7 +67,7 @@ function Facts({ task }) {
   return html`<dl class="facts">
     ${task.slave == null ? null : fact(task.state === "leased" ? t("Rendering on") : t("Slave"), link(task.slave))}
     ${task.slaves?.length ? fact(t("Rendering on"), task.slaves.map((id, at) => html`${at ? ", " : ""}${link(id)}`)) : null}
-    ${task.samples && task.state !== "sharing" ? fact(t("Samples"), t("{done} of {total}", { done: task.samples[0], total: task.samples[1] })) : null}
+    ${task.samples && task.state !== "sharing" ? fact(t("Samples"), t("{done} of {total}", { done: number(task.samples[0]), total: number(task.samples[1]) })) : null}
     ${task.seconds == null ? null : fact(t("Time"), duration(task.seconds))}
     ${fact(t("Attempts"), task.attempts)}
     ${task.film_bytes == null ? null : fact(t("EXR"), bytes(task.film_bytes))}
@@ -83,7 +84,17 @@ function Together({ job, task }) {
     <p class="why">${t("{done} of {total}", { done: number(done), total: number(all) })} ${t("samples")}${together ? ` · ${t("{time} left", { time: duration((all - done) / together) })}` : null}</p>
     ${speeds.length ? html`<div class="list"><table aria-labelledby="together"><thead><tr><th scope="col">${t("Slave")}</th><th scope="col" class="number">${t("Samples a second")}</th></tr></thead>
       <tbody>${speeds.map((speed) => html`<tr key=${speed.slave}><td><a href=${`#/slaves/${speed.slave}`}>${slaveName(speed.slave)}</a></td><td class="number">${number(speed.samples_per_s, 1)}</td></tr>`)}</tbody></table></div>` : null}
+    ${done ? html`<${Action} icon="stop" id="hand-over" label=${t("Stop and hand over")} done=${t("Frame {frame} is handed over as it is.", task)} run=${() => post(`jobs/${job.id}/stop`, { frames: `${task.frame}` })} />` : null}
   </section>`;
+}
+
+/** A frame that several rendered can be given samples later; where that would be another picture, the master says so. */
+function More({ job, task }) {
+  const [done, all] = task.samples;
+  const [samples, setSamples] = useState(all > done ? all - done : all);
+  return html`<form class="row" onSubmit=${(event) => event.preventDefault()}><label for="more">${t("More samples")}</label>
+    <input id="more" class="short" type="number" min="1" value=${samples} onInput=${(event) => setSamples(Number(event.target.value))} />
+    <${Action} icon="again" id="more" label=${t("Render them")} disabled=${!(samples >= 1)} done=${t("Frame {frame} gets more samples.", task)} run=${() => post(`jobs/${job.id}/more`, { samples: Math.round(samples), frames: `${task.frame}` })} /></form>`;
 }
 
 function Downloads({ job, task }) {
