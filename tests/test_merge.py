@@ -134,6 +134,16 @@ def test_parts_of_a_frame_are_the_frame(any_blender, merge, tmp_path, record_pro
     record_property("sums of sums", f"{assert_same(merged, full, films):.1e}")
 
 
+def test_light_below_the_skin_is_merged(any_blender, merge, tmp_path, record_property):
+    shares = CUTS[1].split(",")
+    any_blender.run(blenders.SCENES / "samples.py", tmp_path, TOTAL, BACK, "skin", CUTS[1])
+    films = [film.read(tmp_path / f"{share}.exr") for share in shares]
+    merged = merge(
+        any_blender, tmp_path / "merged.exr", [f"{share}={tmp_path / share}.exr" for share in shares]
+    )
+    record_property("3 parts", f"{assert_same(merged, tmp_path / 'full.exr', films):.1e}")
+
+
 def read_views(path):
     """{(view, channel): array}; 5.0 names the view in the header only, 3.4 in the channel."""
     with OpenEXR.File(str(path), separate_channels=True) as parts:
