@@ -103,6 +103,7 @@ IDENTICAL = {
     "sequencer off": SEQUENCE + "render.use_sequencer = False",
     "sequencer empty": "scene.sequence_editor_create()",
     "light": "layer.use_pass_glossy_direct = layer.use_pass_glossy_color = True",
+    "vector that motion blur leaves empty": "layer.use_pass_vector = render.use_motion_blur = True",
     "mist of a layer not rendered": "scene.view_layers.new('Off').use_pass_mist = True\n"
     "scene.view_layers['Off'].use = False",
     "animated seed": "cycles.use_animated_seed = True; cycles.keyframe_insert('seed', frame=1)",
@@ -139,6 +140,7 @@ NONE = {
     "catcher pass": ("layer.cycles.use_pass_shadow_catcher = True", "pass Shadow Catcher"),
     "catcher": ("bpy.data.objects['Cube'].is_shadow_catcher = True", "'Cube'"),
     "mist": ("layer.use_pass_mist = True", "Mist"),
+    "vector": ("layer.use_pass_vector = True; render.use_motion_blur = False", "Vector"),
     "light": ("layer.use_pass_diffuse_indirect = True", "Diffuse Color"),
     "unbiased volume": (UNBIASED + FOG, "material 'Fog'"),
     "volume object": (UNBIASED + "bpy.ops.object.volume_add()", "object 'Volume'"),

@@ -74,7 +74,7 @@ def build():
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     scene.world = bpy.data.worlds.new("World")
-    # With motion blur, too, Debian's 3.4.1 now and then ends itself (an assertion in Embree).
+    # Together with motion, Debian's 3.4.1 now and then ends itself (an assertion in Embree).
     skin = {"Subsurface": 0.5} if IS_SKIN else {}
     plain = material("Plain", **{"Base Color": (0.8, 0.2, 0.1, 1), **skin})
     add_aov(plain)
@@ -112,6 +112,8 @@ def set_up(scene):
     layer = scene.view_layers[0]
     for name in PASSES.split():
         setattr(layer, f"use_pass_{name}", True)
+    # Without motion blur this pass is an average of the samples that hit something, which no merge can tell.
+    layer.use_pass_vector = render.use_motion_blur
     layer.cycles.use_pass_volume_direct = layer.cycles.use_pass_volume_indirect = True
     layer.cycles.denoising_store_passes = True
     layer.cycles.pass_debug_sample_count = True

@@ -18,7 +18,7 @@ cycles.use_layer_samples cycles.time_limit cycles.use_adaptive_sampling cycles.u
 cycles.sampling_pattern cycles.use_guiding
 cycles.auto_scrambling_distance cycles.volume_biased cycles.denoiser cycles.denoising_prefilter
 cycles.denoising_input_passes cycles.denoising_quality render.use_compositing render.use_sequencer
-render.use_freestyle""".split()
+render.use_freestyle render.use_motion_blur""".split()
 
 
 def split(scene):
@@ -42,7 +42,7 @@ def split(scene):
     told["is_adaptive"] = bool(setting(cycles, "use_adaptive_sampling"))
     told["denoises"] = bool(denoised_layers(scene))
     told["finishes"] = told["denoises"] or bool(compositor_nodes(scene))
-    reasons = [*of_samples(scene), *of_film(scene), *of_light(scene)]
+    reasons = [*of_samples(scene), *of_film(scene), *of_motion(scene), *of_light(scene)]
     if reasons:
         return {**told, "why": " ".join(reasons)}
     told["can_grow_to"] = can_grow_to(scene)
@@ -146,6 +146,14 @@ def of_film(scene):
     misty = [n.name for n in layers if n.use_pass_mist]
     if misty:
         yield f"The pass Mist of {names(misty)} is cut off in each part."
+
+
+def of_motion(scene):
+    """Why its motion cannot be averaged."""
+    moving = [n.name for n in rendered_layers(scene) if n.use_pass_vector]
+    # With motion blur the pass is empty.
+    if moving and not scene.render.use_motion_blur:
+        yield f"The pass Vector of {names(moving)} counts only samples that hit something."
 
 
 def of_light(scene):
