@@ -11,7 +11,10 @@ use crate::{
     task::TaskState,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// Settings of a job that may change while it is on the farm; absent ones stay. What a slave has already is rendered
 /// as it was leased.
@@ -90,6 +93,21 @@ impl JobEdit {
         name.into_iter().for_each(|name| spec.name = name);
         category.into_iter().for_each(|category| spec.category = category);
         tags.into_iter().for_each(|tags| spec.tags = tags);
+    }
+}
+
+/// `priority 70, name "hero"`.
+impl fmt::Display for JobEdit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { priority, name, category, chunk, tags } = self;
+        let words = [
+            priority.map(|priority| format!("priority {priority}")),
+            name.as_ref().map(|name| format!("name {name:?}")),
+            category.as_ref().map(|category| format!("category {category:?}")),
+            chunk.map(|chunk| format!("chunk size {chunk}")),
+            tags.as_ref().map(|tags| format!("tags {:?}", Vec::from_iter(tags.iter().map(String::as_str)).join(", "))),
+        ];
+        f.write_str(&words.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }
 

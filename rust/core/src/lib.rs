@@ -4,6 +4,7 @@
 //! [`event::Event`]s; [`farm::Farm::apply`] is the only place where state changes, for live work and for replay alike.
 
 pub mod balance;
+pub mod chronicle;
 pub mod digest;
 pub mod edit;
 pub mod error;

@@ -416,6 +416,38 @@ pub struct FarmView {
     pub slaves: Vec<SlaveView>,
 }
 
+/// `GET /api/v1/stats`: how the farm does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// The part of the last hour that the slaves that are there rendered, from 0 to 1; None when none is there.
+    pub utilisation: Option<f64>,
+    /// Frames that became done in the last hour.
+    pub frames_per_hour: u32,
+    /// Frames that wait, of jobs that are not paused.
+    pub queue_frames: u64,
+    /// Slaves that are there and work.
+    pub slaves_ready: usize,
+    /// Of these, those that have something.
+    pub slaves_busy: usize,
+    /// Room on the master's disk.
+    pub disk: DiskStats,
+    /// Failures in the last day.
+    pub errors_24h: usize,
+}
+
+/// Room on the master's disk, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskStats {
+    /// None when the system does not tell.
+    pub free_bytes: Option<u64>,
+    /// All of it.
+    pub total_bytes: Option<u64>,
+    /// Pictures of frames that are done.
+    pub films_bytes: u64,
+    /// Jobs' files.
+    pub pieces_bytes: u64,
+}
+
 /// `{"error": {...}}`: the body of every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {

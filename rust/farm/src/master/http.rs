@@ -4,18 +4,20 @@ use super::{
     changes::{self, Changes},
     control,
     error::MasterError,
-    files, intake,
+    files,
+    history::History,
+    intake,
     merge::Pictures,
     page,
     space::{Space, check_room, discard},
-    view, web,
+    story, view, web,
 };
 use crate::{blobs::BlobStore, master::owner::Owner, pieces::PieceStore};
 use axum::{
     Json, Router,
     body::Body,
-    extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State},
-    http::{StatusCode, Uri},
+    extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State},
+    http::{StatusCode, Uri, request::Parts},
     response::{
         Html, IntoResponse, Response,
         sse::{Event as Sse, KeepAlive, Sse as SseStream},
@@ -63,6 +65,8 @@ pub struct App {
     pub pictures: Arc<Pictures>,
     /// For pages that stay open.
     pub changes: Arc<Changes>,
+    /// What happened.
+    pub history: History,
     /// How often slaves give a sign of life.
     pub heartbeat_s: f64,
 }
@@ -85,6 +89,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Ours<T> {
     }
 }
 
+/// What follows the `?`; anything else is a clear 400, in our own error form.
+pub(super) struct Asked<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = MasterError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MasterError> {
+        let asked = Query::try_from_uri(&parts.uri).map_err(|error| MasterError::BadRequest(error.body_text()))?;
+        Ok(Self(asked.0))
+    }
+}
+
 /// Every route.
 pub fn router(app: App) -> Router {
     let api = Router::new()
@@ -104,6 +120,10 @@ pub fn router(app: App) -> Router {
         .route("/slaves/{slave}/heartbeat", post(heartbeat))
         .route("/slaves/{slave}/leave", post(leave))
         .route("/slaves/{slave}/{verb}", post(control::order_slave))
+        .route("/timeline", get(story::timeline))
+        .route("/history", get(story::history))
+        .route("/errors", get(story::errors))
+        .route("/stats", get(story::stats))
         .route("/results", post(hand_in))
         .route("/failures", post(fail))
         .layer(DefaultBodyLimit::max(MAX_JSON))

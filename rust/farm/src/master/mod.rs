@@ -6,6 +6,7 @@ mod check;
 mod control;
 mod error;
 mod files;
+mod history;
 mod http;
 mod intake;
 mod merge;
@@ -13,6 +14,7 @@ mod owner;
 mod page;
 mod space;
 mod store;
+mod story;
 mod view;
 mod web;
 
@@ -178,6 +180,7 @@ impl Master {
             pictures: Arc::default(),
             changes: Arc::default(),
             heartbeat_s,
+            history: history::History::at(&options.data.join("farm.db")),
         };
         let mut tasks = vec![tokio::spawn(serve(listener, http::router(app.clone()), stopped.clone()))];
         tasks.push(tokio::spawn(space::tend(app.clone())));

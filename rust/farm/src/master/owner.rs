@@ -9,6 +9,7 @@ use super::{
 };
 use netrender_core::{
     balance::Want,
+    chronicle::{Chronicle, Notes},
     error::Refusal,
     event::Record,
     farm::Farm,
@@ -81,6 +82,7 @@ impl Owner {
             farm,
             touched,
             logged: 0,
+            chronicle: Chronicle::default(),
             stale: false,
             slave_timeout,
             started: Instant::now(),
@@ -184,6 +186,7 @@ type HeldBack = Box<dyn FnOnce(Result<(), &MasterError>) + Send>;
 #[derive(Default)]
 struct Group {
     records: Vec<Record>,
+    notes: Notes,
     answers: Vec<HeldBack>,
 }
 
@@ -202,6 +205,7 @@ struct Keeper {
     /// Since the last snapshot, and how many events the log has since then.
     touched: Touched,
     logged: usize,
+    chronicle: Chronicle,
     /// The farm here is not the one on disk: writing failed, and reading too. Nothing is decided until it can be read.
     stale: bool,
     slave_timeout: Duration,
@@ -359,6 +363,7 @@ impl Keeper {
         let Decision { events, reply } = decide(&self.farm, now, RetryPolicy::default(), command)?;
         for event in events {
             let record = Farm::record(now, event);
+            group.notes.extend(self.chronicle.note(&self.farm, &record));
             self.farm.apply(&record);
             self.touched.note(&self.farm, &record.event);
             group.records.push(record);
@@ -392,7 +397,7 @@ impl Keeper {
     }
 
     fn commit(&mut self, group: Group) {
-        let durable = if group.records.is_empty() { Ok(()) } else { self.store.append(&group.records) };
+        let durable = if group.records.is_empty() { Ok(()) } else { self.store.append(&group.records, &group.notes) };
         self.logged += group.records.len();
         let outcome = durable.map_err(|error| {
             tracing::error!("the event log can't be written: {error}");
@@ -437,7 +442,7 @@ impl Keeper {
     }
 }
 
-fn wall_clock() -> Timestamp {
+pub fn wall_clock() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

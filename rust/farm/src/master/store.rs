@@ -2,7 +2,9 @@
 //! version it was written in, and the snapshot, a row for every job, slave and task that is done or failed. `append` and
 //! `snapshot` return once what they wrote survives power loss.
 
+use super::history;
 use netrender_core::{
+    chronicle::Notes,
     digest::Digest,
     event::{EVENT_VERSION, Record},
     farm::Farm,
@@ -109,8 +111,8 @@ impl StoreError {
 
 /// Where the farm is kept. The seam behind which another database can stand.
 pub trait Store: Send {
-    /// Makes the records durable, all or none.
-    fn append(&mut self, records: &[Record]) -> Result<(), StoreError>;
+    /// Makes the records durable and what follows from them for people, all or none.
+    fn append(&mut self, records: &[Record], notes: &Notes) -> Result<(), StoreError>;
     /// Makes what was touched part of the snapshot and empties the log, all or none.
     fn snapshot(&mut self, farm: &Farm, touched: &Touched) -> Result<(), StoreError>;
     /// The farm as it was left, and what the log touches in it.
@@ -141,8 +143,11 @@ impl SqliteStore {
             let _ = std::fs::remove_file(&copy);
             db.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(failed)?;
         }
-        db.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"))
-            .map_err(failed)?;
+        db.execute_batch(&format!(
+            "BEGIN; {TABLES} {} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;",
+            history::TABLES
+        ))
+        .map_err(failed)?;
         Ok(Self { path: path.to_owned(), db })
     }
 
@@ -236,7 +241,7 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn append(&mut self, records: &[Record]) -> Result<(), StoreError> {
+    fn append(&mut self, records: &[Record], notes: &Notes) -> Result<(), StoreError> {
         let append = |transaction: Transaction<'_>| {
             {
                 let mut insert = transaction.prepare_cached("INSERT INTO event (version, body) VALUES (?1, ?2)")?;
@@ -244,6 +249,7 @@ impl Store for SqliteStore {
                     insert.execute(params![EVENT_VERSION, json(record)?])?;
                 }
             }
+            history::write(&transaction, notes)?;
             transaction.commit()
         };
         let done = self.db.transaction().and_then(append);
@@ -501,7 +507,7 @@ mod tests {
             let (mut farm, mut touched) = SqliteStore::open(&path).unwrap().load().unwrap();
             for (at, records) in history.iter().enumerate() {
                 let mut store = SqliteStore::open(&path).unwrap();
-                store.append(records).unwrap();
+                store.append(records, &Notes::default()).unwrap();
                 for record in records {
                     farm.apply(record);
                     touched.note(&farm, &record.event);

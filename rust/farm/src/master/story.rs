@@ -1,0 +1,198 @@
+//! What the farm did and how it does, over HTTP: the timeline, the story, failures, figures.
+
+use super::{
+    error::MasterError,
+    http::{App, Asked, blocking},
+    owner::wall_clock,
+};
+use axum::{Json, extract::State};
+use netrender_core::{
+    chronicle::{Happening, Span},
+    farm::Farm,
+    ids::{SlaveId, Timestamp},
+    job::JobState,
+    slave::{Duty, SlaveState},
+    task::TaskState,
+    wire::{DiskStats, Stats},
+};
+use serde::Deserialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+const HOUR_MS: u64 = 3_600_000;
+/// Most spans in one answer: more than a screen has columns for a hundred slaves.
+const MOST_SPANS: u32 = 20_000;
+const MOST_HAPPENINGS: u32 = 1_000;
+
+#[derive(Deserialize)]
+pub struct TimelineQuery {
+    from_ms: Option<u64>,
+    to_ms: Option<u64>,
+    slave: Option<u32>,
+}
+
+#[derive(Deserialize)]
+pub struct HistoryQuery {
+    limit: Option<u32>,
+}
+
+/// The last hour unless told otherwise.
+pub async fn timeline(
+    State(app): State<App>,
+    Asked(asked): Asked<TimelineQuery>,
+) -> Result<Json<Vec<Span>>, MasterError> {
+    let to = asked.to_ms.map_or_else(wall_clock, Timestamp);
+    let from = Timestamp(asked.from_ms.unwrap_or(to.0.saturating_sub(HOUR_MS)));
+    let slave = asked.slave.map(SlaveId);
+    read(&app, move |app| app.history.spans(from, to, slave, MOST_SPANS)).await.map(Json)
+}
+
+pub async fn history(
+    State(app): State<App>,
+    Asked(asked): Asked<HistoryQuery>,
+) -> Result<Json<Vec<Happening>>, MasterError> {
+    let most = asked.limit.unwrap_or(100).min(MOST_HAPPENINGS);
+    read(&app, move |app| app.history.happenings(most)).await.map(Json)
+}
+
+/// Of the last day.
+pub async fn errors(State(app): State<App>) -> Result<Json<Vec<Happening>>, MasterError> {
+    let since = Timestamp(wall_clock().0.saturating_sub(24 * HOUR_MS));
+    read(&app, move |app| app.history.failures(since, MOST_HAPPENINGS)).await.map(Json)
+}
+
+async fn read<T: Send + 'static>(
+    app: &App,
+    read: impl FnOnce(&App) -> rusqlite::Result<T> + Send + 'static,
+) -> Result<T, MasterError> {
+    let app = app.clone();
+    blocking(move || read(&app)).await?.map_err(|error| {
+        tracing::error!("the history can't be read: {error}");
+        MasterError::Disk
+    })
+}
+
+/// Of the farm as it is.
+struct Now {
+    ready: BTreeSet<SlaveId>,
+    joined: BTreeMap<SlaveId, Timestamp>,
+    /// Since when they are at what they have.
+    busy: BTreeMap<SlaveId, Timestamp>,
+    queue_frames: u64,
+    films_bytes: u64,
+}
+
+impl Now {
+    fn of(farm: &Farm) -> Self {
+        let ready = farm.slaves.values().filter(|slave| slave.state == SlaveState::Ready);
+        let open = farm.jobs.values().filter(|job| job.state == JobState::Active);
+        let mut busy = BTreeMap::<SlaveId, Timestamp>::new();
+        for lease in farm.leases.values() {
+            let since = busy.entry(lease.slave).or_insert(lease.granted);
+            *since = (*since).min(lease.granted);
+        }
+        let films = farm.jobs.values().flat_map(|job| job.tasks.values()).map(|task| match &task.state {
+            TaskState::Done(result) => result.film_bytes,
+            _ => 0,
+        });
+        Self {
+            ready: ready.clone().filter(|slave| slave.duty == Duty::Work).map(|slave| slave.id).collect(),
+            joined: ready.map(|slave| (slave.id, slave.joined)).collect(),
+            busy,
+            queue_frames: open.map(|job| u64::from(job.counts.waiting)).sum(),
+            films_bytes: films.fold(0, u64::saturating_add),
+        }
+    }
+}
+
+pub async fn stats(State(app): State<App>) -> Result<Json<Stats>, MasterError> {
+    let now = app.owner.look(Now::of).await?;
+    let to = wall_clock();
+    let from = Timestamp(to.0.saturating_sub(HOUR_MS));
+    let (spans, failures) = read(&app, move |app| {
+        let day = Timestamp(to.0.saturating_sub(24 * HOUR_MS));
+        Ok((app.history.spans(from, to, None, u32::MAX)?, app.history.failures(day, u32::MAX)?.len()))
+    })
+    .await?;
+    let frames_per_hour = spans.iter().filter(|span| span.ok && span.samples.is_none() && span.to_ms >= from).count();
+    let data = app.data.clone();
+    let disk = blocking(move || DiskStats {
+        free_bytes: fs4::available_space(&data).ok(),
+        total_bytes: fs4::total_space(&data).ok(),
+        films_bytes: now.films_bytes,
+        pieces_bytes: bytes_in(&data.join("pieces")),
+    });
+    Ok(Json(Stats {
+        utilisation: utilisation(&now.joined, &now.busy, &spans, from, to),
+        frames_per_hour: u32::try_from(frames_per_hour).unwrap_or(u32::MAX),
+        queue_frames: now.queue_frames,
+        slaves_ready: now.ready.len(),
+        slaves_busy: now.busy.len(),
+        disk: disk.await?,
+        errors_24h: failures,
+    }))
+}
+
+/// Of all files below; packs of pieces are few and large.
+fn bytes_in(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let of = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(found) if found.is_dir() => bytes_in(&entry.path()),
+        Ok(found) => found.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(of).sum()
+}
+
+/// The part of their time that the slaves that are there rendered, from when they first came; None when that is no time.
+fn utilisation(
+    there: &BTreeMap<SlaveId, Timestamp>,
+    busy: &BTreeMap<SlaveId, Timestamp>,
+    spans: &[Span],
+    from: Timestamp,
+    to: Timestamp,
+) -> Option<f64> {
+    let (mut rendered, mut all) = (0, 0);
+    for (slave, joined) in there {
+        let begin = from.max(*joined).min(to);
+        all += to.0 - begin.0;
+        // In order of their ends; what is on its way now is the last.
+        let done = spans.iter().filter(|span| span.slave == *slave).map(|span| (span.from_ms, span.to_ms));
+        let mut reached = begin;
+        for (since, until) in done.chain(busy.get(slave).map(|since| (*since, to))) {
+            let since = since.max(reached);
+            rendered += until.0.saturating_sub(since.0);
+            reached = reached.max(until);
+        }
+    }
+    (all > 0).then(|| rendered as f64 / all as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netrender_core::ids::{Frame, JobId};
+
+    #[test]
+    fn utilisation_counts_no_second_twice() {
+        let slave = SlaveId(1);
+        let span = |from, to| Span {
+            slave,
+            job: JobId(1),
+            frame: Frame(1),
+            from_ms: Timestamp(from),
+            to_ms: Timestamp(to),
+            ok: true,
+            samples: None,
+        };
+        let there = [(slave, Timestamp(0)), (SlaveId(2), Timestamp(150))].into();
+        let busy = [(slave, Timestamp(120))].into();
+        let spans = [span(50, 110), span(105, 130)];
+        let (none, from, to) = (BTreeMap::new(), Timestamp(100), Timestamp(200));
+        assert_eq!(utilisation(&there, &none, &spans, from, to), Some(30.0 / 150.0));
+        assert_eq!(utilisation(&there, &busy, &spans, from, to), Some(100.0 / 150.0));
+        assert_eq!(utilisation(&none, &busy, &spans, from, to), None);
+    }
+}
