@@ -89,6 +89,25 @@ def test_a_job_is_paused_and_resumed_in_the_list(queue, browser):
     wait_until(lambda: state(queue, job) == "active", 10, "the job goes on")
 
 
+def test_priority_is_changed_by_keyboard_and_by_dragging(queue, browser):
+    first, second, third = (queue.submit(name) for name in ("Barn", "Meadow", "Loft"))
+    browser.open(f"{queue.url}/#/")
+    order = "return [...document.querySelectorAll('tr[data-job]')].map((row) => +row.dataset.job)"
+    wait_until(lambda: browser.run(order) == [first, second, third], 10, "the oldest is first")
+
+    browser.run(f"document.querySelector('tr[data-job=\"{third}\"] [role=spinbutton]').focus()")
+    browser.press(Keys.ARROW_UP, Keys.PAGE_UP)
+    wait_until(lambda: queue.api.job(third)["priority"] == 61, 10, "the last has more priority")
+    wait_until(lambda: browser.run(order) == [third, first, second], 10, "it is the first now")
+
+    browser.drag(f"[data-grip='{second}']", f"tr[data-job='{third}']")
+    wait_until(lambda: queue.api.job(second)["priority"] >= 61, 10, "the dragged one has more priority")
+    wait_until(lambda: browser.run(order)[0] == second, 10, "it is the first now")
+    browser.drag(f"[data-grip='{second}']", f"tr[data-job='{first}']", above=False)
+    wait_until(lambda: browser.run(order) == [third, first, second], 10, "it is the last now")
+    assert queue.api.job(second)["priority"] <= queue.api.job(first)["priority"]
+
+
 def test_html_in_names_is_text(queue, browser):
     name = '<script>alert(1)</script><img src=x onerror=alert(2)><b>bold</b> & "quoted"'
     job = queue.submit(name, category="<i>slanted</i>")
@@ -133,6 +152,63 @@ def test_a_job_is_paused_resumed_canceled_requeued_and_deleted(queue, browser):
     assert queue.api.jobs() == []
     # The page may have asked for the job once more before it knew; the browser notes the answer.
     assert all(f"/jobs/{job} - " in complaint for complaint in browser.complaints())
+
+
+def test_a_jobs_settings_are_edited(queue, browser):
+    job = queue.submit("Barn")
+    browser.open(f"{queue.url}/#/jobs/{job}/settings")
+    browser.fill("#set-name", "Barn at <dusk>")
+    browser.fill("#set-priority", "77")
+    browser.fill("#set-chunk", "4")
+    browser.fill("#set-tags", "gpu, studio")
+    browser.act("save")
+    browser.reads("Barn at <dusk>", "h1")
+    now = queue.api.job(job)
+    assert (now["name"], now["priority"], now["spec"]["chunk"]) == ("Barn at <dusk>", 77, 4)
+    assert now["spec"]["tags"] == ["gpu", "studio"]
+    # What makes no sense is refused in words
+    browser.fill("#set-chunk", "0")
+    browser.act("save")
+    browser.find(".notice.is-bad")
+    browser.act("undo")
+    assert queue.api.job(job)["spec"]["chunk"] == 4
+    assert all("jobs/1" in complaint for complaint in browser.complaints())
+
+
+def test_of_two_people_who_edit_a_job_the_second_is_told(queue, browser):
+    job = queue.submit("Barn")
+    browser.open(f"{queue.url}/#/jobs/{job}/settings")
+    browser.fill("#set-name", "Mine")
+    assert queue.api.call("PATCH", f"api/v1/jobs/{job}", {"name": "Theirs"}).status == 200
+    browser.reads("Theirs", "h1")
+    browser.act("save")
+    browser.reads("Theirs", ".conflict")
+    assert queue.api.job(job)["name"] == "Theirs"
+    browser.act("theirs")
+    wait_until(
+        lambda: browser.find("#set-name").get_attribute("value") == "Theirs", 10, "the field shows theirs"
+    )
+    browser.fill("#set-name", "Ours")
+    browser.act("save")
+    browser.reads("Ours", "h1")
+    assert all("412" in complaint for complaint in browser.complaints())
+
+
+def test_chosen_frames_are_rendered_again(jobs, browser):
+    job = jobs.submit("Barn", "1-6")
+    jobs.api.wait(job)
+    before = {task["frame"]: task["attempts"] for task in jobs.api.job(job)["tasks"]}
+    browser.open(f"{jobs.url}/#/jobs/{job}")
+    browser.fill("#range", "2,4-5")
+    for slave in jobs.api.slaves():
+        jobs.api.call("POST", f"api/v1/slaves/{slave['id']}/pause")
+    browser.act("requeue-chosen", sure=False)
+    assert jobs.api.frames(job, "done") == set(before)
+    browser.act("requeue-chosen", sure=True)
+    wait_until(lambda: jobs.api.frames(job, "waiting") == {2, 4, 5}, 10, "three frames wait again")
+    for slave in jobs.api.slaves():
+        jobs.api.call("POST", f"api/v1/slaves/{slave['id']}/resume")
+    jobs.api.wait(job)
 
 
 def test_a_slave_is_kept_from_a_job(jobs, browser):
@@ -296,6 +372,35 @@ def test_a_slave_says_what_it_is_and_does(jobs, browser):
     browser.reads(slave["info"]["os"])
     jobs.api.post(f"api/v1/jobs/{job}/cancel", None)
     browser.reads("Ready", ".head")
+
+
+def test_a_slave_is_paused_resumed_drained_and_stopped(jobs, browser):
+    first, second = (slave["id"] for slave in jobs.api.slaves())
+
+    def slave(number):
+        return next(one for one in jobs.api.slaves() if one["id"] == number)
+
+    browser.open(f"{jobs.url}/#/slaves/{first}")
+    browser.act("pause")
+    wait_until(lambda: slave(first)["paused"], 10, "the slave is paused")
+    browser.open(f"{jobs.url}/#/")
+    browser.reads("Paused", f"tr[data-slave='{first}']")
+    browser.go(f"/slaves/{first}")
+    browser.act("resume")
+    wait_until(lambda: not slave(first)["paused"], 10, "the slave goes on")
+
+    browser.act("drain")
+    wait_until(lambda: slave(first)["state"] == "gone", 20, "the slave with nothing to do stops")
+    job = jobs.submit("Long", "1", seconds=60)
+    wait_until(lambda: slave(second)["job"] == job, 20, "the other has a frame")
+    browser.go(f"/slaves/{second}")
+    browser.act("stop", sure=False)
+    assert slave(second)["state"] == "ready"
+    browser.act("stop", sure=True)
+    wait_until(lambda: slave(second)["state"] == "gone", 20, "the slave stops at once")
+    assert jobs.api.frames(job, "waiting") == {1}
+    for service in jobs.slaves:
+        assert jobs.env.wait_end(service) == 0
 
 
 def test_the_farm_page_says_how_it_is_set(queue, browser):

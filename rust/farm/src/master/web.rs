@@ -36,6 +36,8 @@ const FILES: &[(&str, &[u8])] = carried![
     "pages/job.js",
     "pages/log.js",
     "pages/overview.js",
+    "pages/priority.js",
+    "pages/settings.js",
     "pages/slave.js",
     "pages/times.js",
     "pages/viewer.js",

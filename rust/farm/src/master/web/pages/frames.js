@@ -1,7 +1,7 @@
 // The frames of a job, as pictures or as a map of coloured fields; some of them can be chosen, by range or one by one.
 
-import { film, log, thumb } from "../api.js";
-import { Empty, Picture, State } from "../controls.js";
+import { film, log, post, thumb } from "../api.js";
+import { Action, Empty, Picture, State } from "../controls.js";
 import { duration, frameList, number, readFrames } from "../format.js";
 import { Icon, html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
 import { plural, t } from "../language.js";
@@ -78,7 +78,15 @@ function ForChosen({ job, chosen }) {
   const list = (address) => () => save(`urls-${job.id}.txt`, done.map((task) => `${location.origin}${address(job.id, task.frame)}\n`).join(""));
   const button = (id, name, address) =>
     html`<button type="button" class="button" data-action=${id} disabled=${!done.length} onClick=${list(address)}><${Icon} name="down" />${name}</button>`;
-  return html`<div class="row" role="group" aria-label=${t("For the chosen frames")}><span class="why">${t("For wget -i, a list of addresses:")}</span>
+  const ended = job.tasks.filter((task) => (task.state === "done" || task.state === "failed") && chosen.has(task.frame));
+  const again = html`<${Action} icon="again" id="requeue-chosen" label=${t("Render again")} disabled=${!ended.length}
+    done=${plural(ended.length, "{n} frame is in the queue again.", "{n} frames are in the queue again.")}
+    run=${() => post(`jobs/${job.id}/frames/requeue`, { frames: frameList(ended.map((task) => task.frame)) })} ask=${{
+      title: plural(ended.length, "Render {n} frame again?", "Render {n} frames again?"),
+      text: t("Their pictures and logs go."),
+      yes: t("Render again"),
+    }} />`;
+  return html`<div class="row" role="group" aria-label=${t("For the chosen frames")}>${again}<span class="why">${t("For wget -i, a list of addresses:")}</span>
     ${button("urls-exr", "EXR", film)}${button("urls-jpg", "JPEG", thumb)}${button("urls-log", t("Log"), log)}</div>`;
 }
 

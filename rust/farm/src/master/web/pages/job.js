@@ -1,17 +1,18 @@
 // A job: what can be done with it, its frames, their times, its files, its settings.
 
-import { post, put, remove } from "../api.js";
-import { Action, Bar, Empty, Figure, NotFound, State, Tabs } from "../controls.js";
+import { post, remove } from "../api.js";
+import { Action, Bar, Figure, NotFound, State, Tabs } from "../controls.js";
 import { useDetail } from "../detail.js";
-import { bytes, duration, exactMoment, number } from "../format.js";
+import { bytes, duration, number } from "../format.js";
 import { html, useEffect } from "../html.js";
 import { t } from "../language.js";
-import { jobs, loaded, slaveName, slaves } from "../live.js";
+import { jobs, loaded } from "../live.js";
 import { go } from "../route.js";
 import { Frames } from "./frames.js";
 import { FramePage } from "./frame.js";
-import { Times } from "./times.js";
 import { tone } from "./overview.js";
+import { Settings } from "./settings.js";
+import { Times } from "./times.js";
 
 const tabs = ["frames", "times", "settings"];
 
@@ -85,43 +86,4 @@ function Head({ job }) {
       <${Figure} label=${t("Frames on disk")} value=${bytes(bytesDone)} />
     </dl>
   </header>`;
-}
-
-function Settings({ job }) {
-  const { spec } = job;
-  const fact = (name, value) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
-  const split = { off: t("whole frames only"), auto: t("by samples while slaves are free"), samples: t("by samples, every frame") };
-  return html`<section aria-labelledby="facts"><h2 id="facts" class="unseen">${t("Settings")}</h2>
-    <dl class="facts">
-      ${fact(t("Sent"), exactMoment(job.created_ms))}
-      ${fact(t("Frames"), job.frames)}
-      ${fact(t("Size"), t("{width} × {height} pixels", spec))}
-      ${fact(t("Engine"), spec.engine)}
-      ${fact("Blender", spec.blender.join("."))}
-      ${spec.scene ? fact(t("Scene"), spec.scene) : null}
-      ${fact(t("Priority"), job.priority)}
-      ${fact(t("Category"), job.category || "–")}
-      ${fact(t("Frames a lease"), spec.chunk)}
-      ${fact(t("Tags a slave must have"), spec.tags?.length ? spec.tags.join(", ") : "–")}
-      ${fact(t("Sharing of frames"), split[spec.split])}
-      ${fact(t("The scene's own Python"), job.scripts ? t("needed") : t("not needed"))}
-    </dl>
-    <${Barred} job=${job} />
-  </section>`;
-}
-
-/** Slaves that must not touch the job. */
-function Barred({ job }) {
-  const barred = new Set(job.blacklist);
-  const all = [...slaves.value.values()].filter((slave) => slave.state !== "gone" || barred.has(slave.id));
-  return html`<h2 class="after" id="barred">${t("Which slaves may render it")}</h2>
-    ${all.length ? html`<ul class="ticks" aria-labelledby="barred">${all.map(
-      (slave) => html`<li key=${slave.id}><${Allowed} job=${job} slave=${slave} allowed=${!barred.has(slave.id)} /></li>`,
-    )}</ul>` : html`<${Empty}>${t("No slaves yet: press Start service in Blender's Slave panel.")}<//>`}`;
-}
-
-function Allowed({ job, slave, allowed }) {
-  const path = `jobs/${job.id}/blacklist/${slave.id}`;
-  return html`<span>${slaveName(slave.id)}</span><${Action} id=${`bar-${slave.id}`} label=${allowed ? t("Keep it away") : t("Let it again")} run=${() =>
-    (allowed ? put(path) : remove(path))} /><small>${allowed ? "" : t("kept away")}</small>`;
 }

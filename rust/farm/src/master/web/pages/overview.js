@@ -7,6 +7,7 @@ import { html, useMemo, useState } from "../html.js";
 import { plural, t } from "../language.js";
 import { jobList, jobs, loaded, slaveList } from "../live.js";
 import { Table } from "../rows.js";
+import { Priority, dropping } from "./priority.js";
 
 /** What a job's state is coloured as. */
 export const tone = (job) => (job.state === "active" ? (job.rendering ? "rendering" : "waiting") : job.state);
@@ -27,10 +28,11 @@ const orders = {
   left: (a, b) => (a.left_s ?? Infinity) - (b.left_s ?? Infinity),
 };
 
-function JobRow({ item: job, index }) {
+function JobRow({ item: job, index, context: drags }) {
+  const drop = dropping.value?.over === job.id ? (dropping.value.above ? "drop-above" : "drop-below") : dropping.value?.dragged === job.id ? "dragged" : undefined;
   const open = `#/jobs/${job.id}`;
   const counted = t("{done} of {total}", { done: number(job.done), total: number(job.total) });
-  return html`<tr role="row" aria-rowindex=${index} data-job=${job.id}>
+  return html`<tr role="row" aria-rowindex=${index} data-job=${job.id} class=${drop}>
     <td role="cell" class="c-picture"><a href=${open} tabindex="-1" aria-hidden="true"><${Picture} src=${job.done ? `/thumb_${job.id}.jpg?${job.done}` : null} /></a></td>
     <td role="cell" class="c-id">${job.id}</td>
     <td role="cell" class="c-name"><a href=${open} title=${job.name}>${job.name || t("without a name")}</a><small>${job.category}</small></td>
@@ -38,7 +40,7 @@ function JobRow({ item: job, index }) {
     <td role="cell" class="c-progress"><${Bar} ...${job} label=${t("Frames done of job {id}", job)} /><small>${counted}${
       job.failed ? html` · <b class="bad">${plural(job.failed, "{n} failed", "{n} failed")}</b>` : null
     }${job.rendering ? ` · ${t("{n} rendering", { n: number(job.rendering) })}` : null}</small></td>
-    <td role="cell" class="c-priority">${job.priority}</td>
+    <td role="cell" class="c-priority"><${Priority} job=${job} drags=${drags && rank[job.state] < 2} /></td>
     <td role="cell" class="c-left">${job.left_s == null ? "" : duration(job.left_s)}</td>
     <td role="cell" class="c-actions">${
       job.state === "paused"
@@ -83,13 +85,20 @@ function Jobs() {
       </select></header>
     <div class="scroll" tabindex="-1">${
       items.length
-        ? html`<${Table} label=${t("Jobs")} className="jobs" columns=${columns} items=${items} Row=${JobRow} sort=${sort} onSort=${onSort} />`
+        ? html`<${Table} label=${t("Jobs")} className="jobs" columns=${columns} items=${items} Row=${JobRow} context=${sort.key === "state" && !sort.down} sort=${sort} onSort=${onSort} />`
         : loaded.value && html`<${Empty}>${all.length ? t("No job is like that.") : t("No jobs yet: press Send Job in Blender.")}<//>`
     }</div></section>`;
 }
 
 export const slaveTone = (slave) =>
-  slave.state === "ready" ? (slave.job ? "rendering" : "ready") : slave.state === "lost" ? "failed" : "gone";
+  slave.state === "ready" ? (slave.job ? "rendering" : slave.paused || slave.draining ? "paused" : "ready") : slave.state === "lost" ? "failed" : "gone";
+
+/** In a word what a slave with nothing to do is. */
+function slaveWord(slave) {
+  if (slave.state === "lost") return t("Lost");
+  if (slave.state === "gone") return t("Stopped");
+  return slave.paused ? t("Paused") : slave.draining ? t("Stopping") : t("Ready");
+}
 
 function SlaveRow({ item: slave, index }) {
   const part = fraction(slave.progress);
@@ -101,7 +110,7 @@ function SlaveRow({ item: slave, index }) {
         : html`<a href=${`#/jobs/${slave.job}/frames/${slave.frame}`}>${t("Job {job}, frame {frame}", slave)}</a>`;
   return html`<tr role="row" aria-rowindex=${index} data-slave=${slave.id}>
     <td role="cell" class="c-name"><a href=${`#/slaves/${slave.id}`} title=${slave.name}>${slave.name}</a><small>${slave.info.host}</small></td>
-    <td role="cell" class="c-state"><${State} state=${slaveTone(slave)}>${doing ?? t(slave.state === "ready" ? "Ready" : slave.state === "lost" ? "Lost" : "Stopped")}<//><small>${slave.progress}</small></td>
+    <td role="cell" class="c-state"><${State} state=${slaveTone(slave)}>${doing ?? slaveWord(slave)}<//><small>${slave.draining ? t("stops after this") : slave.paused && doing ? t("paused after this") : slave.progress}</small></td>
     <td role="cell" class="c-progress">${doing && html`<${Bar} total=${1} done=${0} rendering=${part ?? 0} label=${t("Progress of {name}", slave)} />`}</td>
     <td role="cell" class="c-version">${version(slave.blender)}</td>
     <td role="cell" class="c-devices" title=${slave.info.devices.map((device) => device.name).join("\n")}>${

@@ -1,6 +1,7 @@
 // A slave: what it does and what it is.
 
-import { Bar, NotFound, State } from "../controls.js";
+import { post } from "../api.js";
+import { Action, Bar, NotFound, State } from "../controls.js";
 import { bytes, fraction, number, version } from "../format.js";
 import { html } from "../html.js";
 import { plural, t } from "../language.js";
@@ -19,9 +20,29 @@ function Head({ slave }) {
   return html`<header class="head">
     <nav class="crumbs" aria-label=${t("You are here")}><a href="#/">${t("Slaves")}</a></nav>
     <div class="row"><h1>${slave.name}</h1><${State} state=${slaveTone(slave)}>${slave.status}<//>
-      ${job ? html`<a href=${slave.frame == null ? `#/jobs/${job.id}` : `#/jobs/${job.id}/frames/${slave.frame}`}>${job.name}</a><span class="why">${slave.progress}</span>` : null}</div>
+      ${job ? html`<a href=${slave.frame == null ? `#/jobs/${job.id}` : `#/jobs/${job.id}/frames/${slave.frame}`}>${job.name}</a><span class="why">${slave.progress}</span>` : null}
+      <${Orders} slave=${slave} /></div>
     ${job ? html`<${Bar} total=${1} done=${0} rendering=${part ?? 0} label=${t("Progress of {name}", slave)} />` : null}
   </header>`;
+}
+
+/** What a slave can be told. */
+function Orders({ slave }) {
+  if (slave.state === "gone") return null;
+  const order = (verb) => () => post(`slaves/${slave.id}/${verb}`);
+  return html`<div class="row push">
+    ${
+      slave.paused || slave.draining
+        ? html`<${Action} icon="play" id="resume" label=${t("Resume")} done=${t("{name} gets work again.", slave)} run=${order("resume")} />`
+        : html`<${Action} icon="pause" id="pause" label=${t("Pause")} done=${t("{name} ends what it has and gets no new work.", slave)} run=${order("pause")} />`
+    }
+    ${slave.draining ? null : html`<${Action} icon="drain" id="drain" label=${t("Drain")} done=${t("{name} ends what it has and then stops.", slave)} run=${order("drain")} />`}
+    <${Action} icon="stop" kind="is-danger" id="stop" label=${t("Stop")} done=${t("{name} stops.", slave)} run=${order("stop")} ask=${{
+      title: t("Stop {name}?", slave),
+      text: t("It gives back what it has, and must be started again on its machine."),
+      yes: t("Stop the slave"),
+    }} />
+  </div>`;
 }
 
 function Facts({ slave }) {
