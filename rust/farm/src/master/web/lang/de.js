@@ -233,5 +233,6 @@ export default {
   "Render {n} frame again?": "{n} Bild noch einmal rendern?",
   "Render {n} frames again?": "{n} Bilder noch einmal rendern?",
   "Their pictures and logs go.": "Ihre Bilder und Protokolle verschwinden.",
+  "Blender, devices": "Blender, Geräte",
   "Frames a second": "Bilder je Sekunde",
 };

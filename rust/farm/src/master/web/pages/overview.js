@@ -112,10 +112,9 @@ function SlaveRow({ item: slave, index }) {
     <td role="cell" class="c-name"><a href=${`#/slaves/${slave.id}`} title=${slave.name}>${slave.name}</a><small>${slave.info.host}</small></td>
     <td role="cell" class="c-state"><${State} state=${slaveTone(slave)}>${doing ?? slaveWord(slave)}<//><small>${slave.draining ? t("stops after this") : slave.paused && doing ? t("paused after this") : slave.progress}</small></td>
     <td role="cell" class="c-progress">${doing && html`<${Bar} total=${1} done=${0} rendering=${part ?? 0} label=${t("Progress of {name}", slave)} />`}</td>
-    <td role="cell" class="c-version">${version(slave.blender)}</td>
-    <td role="cell" class="c-devices" title=${slave.info.devices.map((device) => device.name).join("\n")}>${
+    <td role="cell" class="c-machine" title=${slave.info.devices.map((device) => device.name).join("\n")}>${version(slave.blender)}<small>${
       [...new Set(slave.info.devices.map((device) => device.type))].join(", ") || "CPU"
-    }<small>${plural(slave.threads, "{n} thread", "{n} threads")}</small></td>
+    } · ${plural(slave.threads, "{n} thread", "{n} threads")}</small></td>
   </tr>`;
 }
 
@@ -134,8 +133,7 @@ function Slaves() {
     { key: "name", title: t("Slave") },
     { key: "state", title: t("Does") },
     { key: "progress", title: t("Progress") },
-    { key: "version", title: "Blender" },
-    { key: "devices", title: t("Devices") },
+    { key: "machine", title: t("Blender, devices") },
   ];
   return html`<section class="pane pane-slaves" aria-labelledby="slaves">
     <header class="pane-head"><h2 id="slaves">${t("Slaves")} <span class="count">${number(all.length)}</span></h2>
