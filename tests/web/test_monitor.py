@@ -403,11 +403,23 @@ def test_a_slave_is_paused_resumed_drained_and_stopped(jobs, browser):
         assert jobs.env.wait_end(service) == 0
 
 
-def test_the_farm_page_says_how_it_is_set(queue, browser):
-    browser.open(f"{queue.url}/#/farm")
+def test_the_farm_page_says_how_it_is_set_and_what_happened(jobs, browser):
+    job = jobs.submit("Barn <b>", "1-6")
+    jobs.api.wait(job)
+    browser.open(f"{jobs.url}/#/farm")
     browser.reads("Barn farm", "h1")
     browser.reads("does not run")
     browser.reads("GB")
+    browser.reads("Frames in the last hour\n6", ".figures")
+    browser.reads("Barn <b>", "section[aria-labelledby='events']")
+    # The fake Blender has its accidents.
+    errors = jobs.api.get("api/v1/errors").json()
+    browser.reads(errors[0]["text"] if errors else "Nothing failed", "section[aria-labelledby='errors']")
+    bars = "[...document.querySelectorAll('.gantt .bars')]"
+    rendered = f"return {bars}.map((one) => one.getAttribute('d').split('M').length - 1)"
+    wait_until(lambda: sum(browser.run(rendered)) >= 6, 20, "six frames are in the timeline")
+    browser.click(".gantt a")
+    browser.find(".strip")
 
 
 # ------------------------------------------------------------------------------------------------------- bad input

@@ -39,6 +39,7 @@ const FILES: &[(&str, &[u8])] = carried![
     "pages/priority.js",
     "pages/settings.js",
     "pages/slave.js",
+    "pages/timeline.js",
     "pages/times.js",
     "pages/viewer.js",
     "route.js",
