@@ -578,7 +578,7 @@ def test_a_frame_that_several_render_is_seen_refining(farm, browser, blender_pro
     browser.reads("Rendered by several", ".head", 60)
     browser.open(f"{master.url}/#/jobs/{job}")
     browser.reads("/40000 samples", "[data-frame='1']")
-    # Before the first merge there is no picture, which the browser notes.
-    assert all("thumb_" in complaint for complaint in browser.complaints())
     browser.act("cancel", sure=True)
     browser.reads("Canceled", ".head")
+    # Before the first merge there is no picture, which the browser notes.
+    assert all("thumb_" in complaint for complaint in browser.complaints())
