@@ -1,59 +1,99 @@
-//! Files as they leave the master: frames' pictures, previews and logs under plain URLs, blobs by their digest. Each is proved
-//! on its way; what proves damaged goes into quarantine, and its frame is rendered again.
+//! Files under the addresses people and wget use: frames' pictures, previews and logs, and blobs by their digest. How their
+//! bytes travel is in `download.rs`.
 
 use super::{
+    archive::{self, Chosen},
+    download::{About, send_blob, send_bytes},
     error::MasterError,
-    http::{App, blocking, digest},
+    http::{App, Asked, digest},
 };
 use axum::{
-    body::Body,
     extract::{Path, State},
-    http::header,
-    response::{IntoResponse, Response},
+    http::{HeaderMap, Method},
+    response::Response,
 };
-use futures_util::{Stream, StreamExt, stream};
 use netrender_core::{
     digest::Digest,
+    error::Refusal,
     ids::{Frame, JobId},
     job::Job,
-    scheduler::Command,
-    task::TaskState,
+    task::{Task, TaskState},
 };
 
 /// A blob by its digest.
-pub(super) async fn get_blob(State(app): State<App>, Path(name): Path<String>) -> Result<Response, MasterError> {
-    send_blob(&app, digest(&name)?, "application/octet-stream", None).await
+pub(super) async fn get_blob(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    asked: HeaderMap,
+) -> Result<Response, MasterError> {
+    let about = About { mime: "application/octet-stream", name: None, lasts: true };
+    send_blob(&app, &asked, digest(&name)?, about).await
 }
 
-/// `/thumb_1_7.jpg`, `/render_1_7.exr`, `/log_1_7.log`; `/thumb_1.jpg` for the last frame of the job that has a picture.
-pub(super) async fn plain(State(app): State<App>, Path(name): Path<String>) -> Result<Response, MasterError> {
-    let unknown = || MasterError::NotFound(format!("/{name}"));
-    let (kind, rest) = name.split_once('_').ok_or_else(unknown)?;
-    let (numbers, extension) = rest.rsplit_once('.').ok_or_else(unknown)?;
+/// `/thumb_1_7.jpg`, `/render_1_7.exr`, `/log_1_7.log`; `/thumb_1.jpg` for the last frame of the job that has a picture;
+/// `/result_1.zip` for all of them.
+pub(super) async fn plain(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    method: Method,
+    asked: HeaderMap,
+    Asked(chosen): Asked<Chosen>,
+) -> Result<Response, MasterError> {
+    match address(&name) {
+        Some(Address::Frame(kind, job, frame)) => send_frame(&app, &asked, kind, job, frame, &name).await,
+        Some(Address::Cover(job)) => send_cover(&app, &asked, job, &name).await,
+        Some(Address::Result(job)) => archive::result(&app, &method, &asked, job, chosen).await,
+        None => Err(MasterError::NotFound(format!("/{name}"))),
+    }
+}
+
+/// What a plain address means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Address {
+    Frame(Plain, JobId, Frame),
+    Cover(JobId),
+    Result(JobId),
+}
+
+fn address(name: &str) -> Option<Address> {
+    let (kind, rest) = name.split_once('_')?;
+    let (numbers, extension) = rest.rsplit_once('.')?;
     let Some((job, frame)) = numbers.split_once('_') else {
-        let job = JobId(numbers.parse().map_err(|_| unknown())?);
-        return if (kind, extension) == ("thumb", "jpg") { send_cover(&app, job, &name).await } else { Err(unknown()) };
+        let job = JobId(numbers.parse().ok()?);
+        return match (kind, extension) {
+            ("thumb", "jpg") => Some(Address::Cover(job)),
+            ("result", "zip") => Some(Address::Result(job)),
+            _ => None,
+        };
     };
-    let job = JobId(job.parse().map_err(|_| unknown())?);
-    let frame = Frame(frame.parse().map_err(|_| unknown())?);
     let kind = match (kind, extension) {
         ("thumb", "jpg") => Plain::Thumb,
         ("render", "exr") => Plain::Render,
         ("log", "log") => Plain::Log,
-        _ => return Err(unknown()),
+        _ => return None,
     };
+    Some(Address::Frame(kind, JobId(job.parse().ok()?), Frame(frame.parse().ok()?)))
+}
+
+async fn send_frame(
+    app: &App,
+    asked: &HeaderMap,
+    kind: Plain,
+    job: JobId,
+    frame: Frame,
+    name: &str,
+) -> Result<Response, MasterError> {
     let digest = app.owner.job(job, move |_, job| job.tasks.get(&frame).map(|task| kind.blob(task))).await?;
-    let digest = digest.ok_or(netrender_core::error::Refusal::UnknownFrame(job, frame))?;
+    let digest = digest.ok_or(Refusal::UnknownFrame(job, frame))?;
     if let (Plain::Thumb, None, Some(jpeg)) = (kind, digest, app.pictures.get(job, frame)) {
-        let headers = [(header::CONTENT_TYPE, kind.mime()), (header::CACHE_CONTROL, "no-cache")];
-        return Ok((headers, (*jpeg).clone()).into_response());
+        return send_bytes(asked, (*jpeg).clone().into(), kind.about(name));
     }
     let digest =
         digest.ok_or_else(|| MasterError::NotThere(format!("frame {frame} of job {job} {}", kind.absent())))?;
-    send_blob(&app, digest, kind.mime(), Some(&name)).await
+    send_blob(app, asked, digest, kind.about(name)).await
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Plain {
     Thumb,
     Render,
@@ -61,7 +101,7 @@ enum Plain {
 }
 
 impl Plain {
-    fn blob(self, task: &netrender_core::task::Task) -> Option<Digest> {
+    fn blob(self, task: &Task) -> Option<Digest> {
         match (self, &task.state) {
             (Self::Thumb, TaskState::Done(result)) => result.preview,
             (Self::Render, TaskState::Done(result)) => Some(result.film),
@@ -71,12 +111,14 @@ impl Plain {
         }
     }
 
-    fn mime(self) -> &'static str {
-        match self {
+    /// A frame may be rendered again, so the address does not mean these bytes for ever.
+    fn about(self, name: &str) -> About<'_> {
+        let mime = match self {
             Self::Thumb => "image/jpeg",
             Self::Render => "image/x-exr",
             Self::Log => "text/plain; charset=utf-8",
-        }
+        };
+        About { mime, name: Some(name), lasts: false }
     }
 
     fn absent(self) -> &'static str {
@@ -88,88 +130,30 @@ impl Plain {
 }
 
 /// The picture that stands for a job.
-async fn send_cover(app: &App, job: JobId, name: &str) -> Result<Response, MasterError> {
+async fn send_cover(app: &App, asked: &HeaderMap, job: JobId, name: &str) -> Result<Response, MasterError> {
     let last = |job: &Job| job.tasks.values().rev().find_map(|task| Plain::Thumb.blob(task));
     match app.owner.job(job, move |_, job| last(job)).await? {
-        Some(digest) => send_blob(app, digest, Plain::Thumb.mime(), Some(name)).await,
+        Some(digest) => send_blob(app, asked, digest, Plain::Thumb.about(name)).await,
         None => Err(MasterError::NotThere(format!("job {job} {}", Plain::Thumb.absent()))),
     }
 }
 
-async fn send_blob(app: &App, digest: Digest, mime: &'static str, name: Option<&str>) -> Result<Response, MasterError> {
-    let file = match tokio::fs::File::open(app.blobs.path(&digest)).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            spoil(app, digest).await;
-            return Err(MasterError::NotThere(format!("there is no blob {digest}")));
-        }
-        Err(error) => {
-            tracing::error!(%digest, "{error}");
-            return Err(MasterError::Disk);
-        }
-    };
-    let length = file.metadata().await.map(|meta| meta.len()).map_err(|_| MasterError::Disk)?;
-    let body = Body::from_stream(proved(app.clone(), digest, file));
-    let mut response = Response::builder()
-        .header(header::CONTENT_TYPE, mime)
-        .header(header::CONTENT_LENGTH, length)
-        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-        .header(header::ETAG, format!("\"{digest}\""));
-    if let Some(name) = name {
-        response = response.header(header::CONTENT_DISPOSITION, format!("inline; filename=\"{name}\""));
-    }
-    response.body(body).map_err(|_| MasterError::Disk)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A blob's bytes. The last of them are given only when all of them are what the blob's name says: who receives a whole
-/// body received the right one.
-fn proved(
-    app: App,
-    digest: Digest,
-    file: tokio::fs::File,
-) -> impl Stream<Item = std::io::Result<axum::body::Bytes>> + Send {
-    let bytes = tokio_util::io::ReaderStream::with_capacity(file, 256 << 10);
-    let state = (app, Box::pin(bytes), blake3::Hasher::new(), None);
-    stream::try_unfold(state, move |(app, mut bytes, mut hash, mut held)| async move {
-        loop {
-            match bytes.next().await.transpose()? {
-                Some(next) => {
-                    hash.update(&next);
-                    if let Some(given) = held.replace(next) {
-                        return Ok(Some((given, (app, bytes, hash, held))));
-                    }
-                }
-                None if Digest(*hash.finalize().as_bytes()) == digest => {
-                    return Ok(held.take().map(|last| (last, (app, bytes, hash, None))));
-                }
-                None => {
-                    let blobs = app.blobs.clone();
-                    tracing::error!(%digest, "a file is damaged on the disk: it is put into quarantine");
-                    if let Ok(Err(error)) = blocking(move || blobs.quarantine(&digest)).await {
-                        tracing::error!(%digest, "{error}");
-                    }
-                    spoil(&app, digest).await;
-                    return Err(std::io::Error::other(format!("{digest} is damaged on the master's disk")));
-                }
-            }
-        }
-    })
-}
-
-/// A picture is not what it was, or not there any more: its frames are rendered again, or finished.
-async fn spoil(app: &App, film: Digest) {
-    let frames = move |farm: &netrender_core::farm::Farm| {
-        let tasks = farm.jobs.values().flat_map(|job| job.tasks.iter().map(|(frame, task)| (job.id, *frame, task)));
-        let spoiled = tasks.filter(|(_, _, task)| {
-            matches!(&task.state, TaskState::Done(done) if done.film == film)
-                || task.merged.as_ref().is_some_and(|merged| merged.result.film == film)
-        });
-        spoiled.map(|(job, frame, _)| (job, frame)).collect::<Vec<_>>()
-    };
-    for (job, frame) in app.owner.look(frames).await.unwrap_or_default() {
-        tracing::error!(%job, %frame, "its picture is damaged on the disk: it is rendered again");
-        if let Err(error) = app.owner.command(Command::Spoil { job, frame, film }).await {
-            tracing::error!(%job, %frame, "{error}");
+    #[test]
+    fn plain_addresses_are_read() {
+        let (job, frame) = (JobId(12), Frame(-3));
+        assert_eq!(address("thumb_12_-3.jpg"), Some(Address::Frame(Plain::Thumb, job, frame)));
+        assert_eq!(address("render_12_-3.exr"), Some(Address::Frame(Plain::Render, job, frame)));
+        assert_eq!(address("log_12_-3.log"), Some(Address::Frame(Plain::Log, job, frame)));
+        assert_eq!(address("thumb_12.jpg"), Some(Address::Cover(job)));
+        assert_eq!(address("result_12.zip"), Some(Address::Result(job)));
+        for nothing in
+            ["thumb_12_-3.exr", "render_12.exr", "result_x.zip", "result_1_2.zip", "log", "", "_._", "thumb_1_2_3.jpg"]
+        {
+            assert_eq!(address(nothing), None, "{nothing:?}");
         }
     }
 }

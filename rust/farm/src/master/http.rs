@@ -1,6 +1,7 @@
 //! The master's HTTP interface: `/api/v1/...`, the plain URLs for wget, and a start page that works without JavaScript.
 
 use super::{
+    archive,
     changes::{self, Changes},
     control,
     error::MasterError,
@@ -113,6 +114,7 @@ pub fn router(app: App) -> Router {
         .route("/jobs/{job}/stop", post(stop))
         .route("/jobs/{job}/more", post(more))
         .route("/jobs/{job}/frames/requeue", post(control::requeue_frames))
+        .route("/jobs/{job}/urls.txt", get(archive::urls))
         .route("/jobs/{job}/{verb}", post(change_job))
         .route("/jobs/{job}/blacklist/{slave}", put(blacklist).delete(unblacklist))
         .route("/slaves", get(slaves).post(register))

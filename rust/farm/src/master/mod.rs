@@ -1,9 +1,11 @@
 //! The master's service: keeps jobs, hands out work, takes results. One thread owns the farm ([`owner`]); HTTP in front
 //! of it, the event log and the blobs behind it, and a beacon beside it.
 
+mod archive;
 mod changes;
 mod check;
 mod control;
+mod download;
 mod error;
 mod files;
 mod history;
