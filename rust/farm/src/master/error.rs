@@ -28,6 +28,9 @@ pub enum MasterError {
     /// Nothing under this address.
     #[error("there is nothing at {0}")]
     NotFound(String),
+    /// The address is known, but not for this.
+    #[error("{1} does not take {0}")]
+    WrongMethod(String, String),
     /// The frame exists but has no such file (yet).
     #[error("{0}")]
     NotThere(String),
@@ -75,6 +78,9 @@ impl MasterError {
             }
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request", "see the interface's description"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "the start page lists what there is"),
+            Self::WrongMethod(..) => {
+                (StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "see the interface's description")
+            }
             Self::NotThere(_) => (StatusCode::NOT_FOUND, "not_there", "see the job for the frames that are done"),
             Self::OtherProtocol(_) => {
                 (StatusCode::CONFLICT, "other_protocol", "install the same netrender version on both machines")
@@ -130,6 +136,9 @@ impl IntoResponse for MasterError {
     fn into_response(self) -> Response {
         let (status, code, hint) = self.parts();
         let error = ErrorDetail { code: code.into(), message: self.to_string(), hint: hint.into() };
-        (status, Json(ErrorBody { error })).into_response()
+        let mut answer = (status, Json(ErrorBody { error: error.clone() })).into_response();
+        // For whoever would rather show it as a page.
+        answer.extensions_mut().insert(error);
+        answer
     }
 }

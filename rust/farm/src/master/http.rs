@@ -18,9 +18,10 @@ use axum::{
     Json, Router,
     body::Body,
     extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State},
-    http::{StatusCode, Uri, request::Parts},
+    http::{Method, StatusCode, Uri, request::Parts},
+    middleware,
     response::{
-        Html, IntoResponse, Response,
+        IntoResponse, Response,
         sse::{Event as Sse, KeepAlive, Sse as SseStream},
     },
     routing::{get, post, put},
@@ -137,9 +138,14 @@ pub fn router(app: App) -> Router {
         .nest("/api/v1", api)
         .route("/", get(web::index))
         .route("/web/{*name}", get(web::file))
-        .route("/plain", get(plain_page))
+        .route("/plain", get(page::list))
+        .route("/plain/{job}", get(page::job))
         .route("/{name}", get(files::plain))
         .fallback(|uri: Uri| async move { MasterError::NotFound(uri.path().to_owned()) })
+        .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
+            MasterError::WrongMethod(method.to_string(), uri.path().to_owned())
+        })
+        .layer(middleware::from_fn(page::for_readers))
         .with_state(app)
 }
 
@@ -394,10 +400,6 @@ async fn fail(State(app): State<App>, Ours(request): Ours<FailRequest>) -> Resul
     let log = log.filter(|log| app.blobs.has(log));
     let command = Command::Fail { slave, lease, job, frame, error, log };
     app.owner.command(command).await.map(|_| StatusCode::NO_CONTENT)
-}
-
-async fn plain_page(State(app): State<App>) -> Html<String> {
-    Html(page::render(&app.info, &app.owner.view().borrow()))
 }
 
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, MasterError> {

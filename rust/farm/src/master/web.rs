@@ -11,7 +11,8 @@ use axum::{
 use flate2::{Compression, write::GzEncoder};
 use std::{collections::BTreeMap, io::Write, sync::LazyLock};
 
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
+/// What pages may load.
+pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 macro_rules! carried {
@@ -42,6 +43,7 @@ const FILES: &[(&str, &[u8])] = carried![
     "pages/timeline.js",
     "pages/times.js",
     "pages/viewer.js",
+    "plain.css",
     "route.js",
     "rows.js",
     "style.css",
