@@ -77,7 +77,8 @@ def test_lists_and_plain_urls_tell_how_it_went(farm, blender_program, tmp_path):
     for command in (["jobs"], ["job", job], ["slaves"]):
         assert farm.cli(*command, "--master", master.url, "--json").json()
 
-    assert b"teaser" in api.get("").body
+    assert b'href="/plain"' in api.get("").body, "without JavaScript there is a way to the plain list"
+    assert b"teaser" in api.get("plain").body
 
     # And anyone can fetch a frame, its thumbnail and its log with wget
     exr, jpg, log = (
