@@ -36,7 +36,7 @@ def shares(*slaves):
 
 
 def test_a_frame_that_slaves_share_is_the_frame(farm, any_blender, tmp_path, record_property):
-    blend = any_blender.build(tmp_path / "shot.blend", "frames=1-1", "samples=64", "size=96x54")
+    blend = any_blender.build(tmp_path / "shot.blend", "frames=1-1", "samples=64", "size=640x360")
     local = any_blender.render_local(blend, [1], tmp_path / "local")[1]
     master = farm.master()
     slaves = [farm.slave(master, any_blender, "--threads", "1", name=name) for name in SLAVES[:2]]
