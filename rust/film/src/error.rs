@@ -58,6 +58,14 @@ pub enum FilmError {
     /// No layer has a colour picture.
     #[error("the film has no Combined pass, so there is no picture in it")]
     NoColour,
+    /// The film has other passes.
+    #[error("the film has no pass {pass:?} in a layer {layer:?}")]
+    NoSuchPass {
+        /// As asked for.
+        layer: String,
+        /// As asked for.
+        pass: String,
+    },
     /// The memory for the pixels could not be had.
     #[error("there is not enough memory for a film of {bytes} bytes")]
     OutOfMemory {

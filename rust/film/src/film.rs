@@ -50,10 +50,15 @@ pub struct Channel {
 impl Film {
     /// The picture to look at: the compositor's if there is one, else the first layer's. Of several views, the first.
     pub fn beauty(&self) -> Option<&Pass> {
+        self.beauty_of_layer().map(|(_, pass)| pass)
+    }
+
+    /// The same, and whose it is.
+    pub(crate) fn beauty_of_layer(&self) -> Option<(&Layer, &Pass)> {
         let combined = |layer: &'_ Layer| layer.passes.iter().position(Pass::is_picture);
         let composite = self.layers.iter().find(|layer| layer.name == COMPOSITE && combined(layer).is_some());
         let layer = composite.or_else(|| self.layers.iter().find(|layer| combined(layer).is_some()))?;
-        layer.passes.iter().find(|pass| pass.is_picture())
+        Some((layer, layer.passes.iter().find(|pass| pass.is_picture())?))
     }
 
     /// Sorts channels into passes and layers, in the order of their first appearance.

@@ -57,7 +57,7 @@ fn allocate(layout: &Layout) -> Result<Vec<Vec<f32>>, FilmError> {
 }
 
 /// Where each part's channels begin among all of them.
-fn first_planes(parts: &[PartLayout]) -> Vec<usize> {
+pub(crate) fn first_planes(parts: &[PartLayout]) -> Vec<usize> {
     let sizes = parts.iter().map(|part| part.header.channels.len());
     sizes.scan(0, |next, size| Some(std::mem::replace(next, *next + size))).collect()
 }
@@ -132,7 +132,7 @@ pub(crate) fn unpack(
     Ok(block.data)
 }
 
-fn lines(layout: &Layout, chunk: &Chunk) -> usize {
+pub(crate) fn lines(layout: &Layout, chunk: &Chunk) -> usize {
     let lines = lines_per_chunk(layout.parts[chunk.part].compression) as usize;
     lines.min(layout.height - chunk.line)
 }

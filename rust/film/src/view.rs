@@ -147,6 +147,6 @@ fn position(index: usize) -> f32 {
     if index == 0 { 0.0 } else { (LOW + (index - 1) as f32 / STEPS).exp2() }
 }
 
-fn encode_srgb(light: f32) -> f32 {
+pub(crate) fn encode_srgb(light: f32) -> f32 {
     if light <= 0.003_130_8 { light * 12.92 } else { (1.055 * light.powf(1.0 / 2.4) - 0.055).min(1.0) }
 }

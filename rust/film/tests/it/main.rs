@@ -8,6 +8,7 @@ mod frame;
 mod make;
 mod merge;
 mod merge_refused;
+mod picture;
 mod preview;
 mod real;
 mod roundtrip;
