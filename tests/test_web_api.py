@@ -5,8 +5,10 @@ import http.client
 import io
 import subprocess
 import zipfile
+from pathlib import Path
 
 import pytest
+from chaos import fake_blender
 from master_api import MasterApi, digest_of
 from processes import wait_until
 from test_patience import Fake
@@ -233,3 +235,119 @@ def test_plain_pages_lead_to_everything(done):
         assert ask(done, "HEAD", link)[0] == 200
     assert "/thumb_1_7.jpg" not in ask(done, "GET", "/plain/1?skip=8")[2].decode()
     assert "href='/plain/1?skip=0'" in ask(done, "GET", "/plain/1?skip=8")[2].decode()
+
+
+def pixels(png):
+    """(width, height, {(x, y): (r, g, b)}) of a PNG, by ImageMagick."""
+    made = subprocess.run(["convert", "png:-", "ppm:-"], input=png, capture_output=True, check=True).stdout
+    magic, width, height, most, rest = made.replace(b"\n", b" ").split(b" ", 4)
+    assert (magic, most) == (b"P6", b"255")
+    width, height = int(width), int(height)
+    rest = made[-width * height * 3 :]
+    return width, height, lambda x, y: tuple(rest[(y * width + x) * 3 :][:3])
+
+
+def test_a_frame_is_looked_at_closely(done):
+    api = MasterApi(done.url)
+    frame = "api/v1/jobs/1/frames/3"
+    detail = api.get(frame).json()
+    assert detail["task"] == api.job(1)["tasks"][2]
+    (attempt,) = detail["attempts"]
+    assert (attempt["ok"], attempt["slave_name"], attempt["has_log"]) == (True, "slave", True)
+    assert attempt["at_ms"] >= api.job(1)["created_ms"]
+    assert detail["shares"] == []
+
+    # Its passes, and each of them as a picture
+    (beauty,) = api.get(f"{frame}/passes").json()
+    assert beauty == {"layer": "ViewLayer", "pass": "Combined", "view": None, "channels": list("ABGR")}
+    width, height, at = pixels(api.get(f"{frame}/image.png").body)
+    assert (width, height) == (32, 18)
+    chosen = pixels(api.get(f"{frame}/image.png?layer=ViewLayer&pass=Combined").body)
+    assert all(chosen[2](x, y) == at(x, y) for x in range(32) for y in range(18))
+    brighter = pixels(api.get(f"{frame}/image.png?exposure=2").body)[2]
+    assert sum(brighter(5, 5)) > sum(at(5, 5))
+    assert pixels(api.get(f"{frame}/image.png?width=8").body)[:2] == (8, 4)
+    status, headers, body = ask(done, "GET", f"/{frame}/image.jpg?exposure=-1")
+    assert (status, headers["Content-Type"], body[:3]) == (200, "image/jpeg", b"\xff\xd8\xff")
+    again = ask(done, "GET", f"/{frame}/image.jpg?exposure=-1", If_None_Match=headers["ETag"])
+    assert (again[0], again[2]) == (304, b"")
+    for path, status, word in (
+        ("frames/3/image.png?layer=ViewLayer&pass=Depth", 404, "Depth"),
+        ("frames/3/image.png?exposure=nan", 400, "exposure"),
+        ("frames/3/image.png?exposure=bright", 400, "exposure"),
+        ("frames/3/image.png?size=3", 400, "size"),
+        ("frames/77/image.png", 404, "77"),
+        ("frames/x", 400, "x"),
+        ("frames/77/passes", 404, "77"),
+        ("frames/77/log", 404, "77"),
+        ("frames/3/log?attempt=5", 404, "log"),
+    ):
+        answer = api.call("GET", f"api/v1/jobs/1/{path}")
+        assert answer.status == status, path
+        assert word in answer.error()["message"], path
+
+    # What does not decode is said, and nothing breaks
+    path = films(done)[3]
+    sound = path.read_bytes()
+    path.write_bytes(sound[: len(sound) // 2])
+    answer = api.call("GET", f"{frame}/passes")
+    assert (answer.status, answer.error()["code"]) == (422, "bad_picture")
+    path.write_bytes(sound)
+
+
+def test_what_went_wrong_is_told_attempt_by_attempt(farm, fake, tmp_path):
+    master = farm.master()
+    farm.slave(master, fake)
+    api = MasterApi(master.url)
+    # Given scenes, one of which must have a frame that goes wrong at first
+    trick = next(name for name in (f"shot{n}.blend" for n in range(1000)) if goes_wrong(name))
+    blend = fake.build(tmp_path / trick, "1-1")
+    farm.submit(master, fake, blend, "--wait")
+    first, last = api.get("api/v1/jobs/1/frames/1").json()["attempts"]
+    assert (first["ok"], last["ok"]) == (False, True)
+    assert first["error"]["message"]
+    assert first["at_ms"] <= last["at_ms"]
+    assert api.get("api/v1/jobs/1/frames/1/log?attempt=1").body
+
+
+def goes_wrong(name):
+    blend = fake_blender.scene("1-1", name, ("wood.png", b"wood"), 10_000)
+    return fake_blender.trick_of(fake_blender.look_of(blend, b"wood"), 1)[0] == "broken"
+
+
+def test_the_files_of_a_job_are_listed(done):
+    api = MasterApi(done.url)
+    listed = api.get("api/v1/jobs/1/files").json()
+    assert (listed["total"], listed["missing"]) == (2, 0)
+    assert {file["path"].rsplit("/", 1)[1]: file["kind"] for file in listed["files"]} == {
+        "shot.blend": "scene",
+        "wood.png": "image",
+    }
+    assert listed["bytes"] == sum(file["bytes"] for file in listed["files"])
+    part = api.get("api/v1/jobs/1/files?skip=1&limit=5").json()
+    assert (part["files"], part["total"]) == (listed["files"][1:], 2)
+    assert api.call("GET", "api/v1/jobs/7/files").status == 404
+
+
+def test_a_log_of_500_mb_is_not_read_whole(done):
+    """The log's place on the disk is taken by a file as large as that; it is sparse, so the test is quick."""
+    api = MasterApi(done.url)
+    log = next(blob for blob in (done.data / "blobs").glob("??/*") if b"Saved" in blob.read_bytes()[:100])
+    name = next(n for n in FRAMES if api.get(f"log_1_{n}.log").body == log.read_bytes())
+    with log.open("r+b") as file:
+        file.truncate(500 << 20)
+        file.seek(-9, 2)
+        file.write(b"\nthe end\n")
+    status, headers, body = ask(done, "GET", f"/api/v1/jobs/1/frames/{name}/log")
+    assert (status, headers["X-Log-Size"], len(body)) == (200, str(500 << 20), 256 << 10)
+    assert headers["X-Log-Next"] == str(256 << 10)
+    end = ask(done, "GET", f"/api/v1/jobs/1/frames/{name}/log?offset={(500 << 20) - 8}")
+    assert (end[2], end[1]["X-Log-Next"]) == (b"the end\n", str(500 << 20))
+    beyond = ask(done, "GET", f"/api/v1/jobs/1/frames/{name}/log?offset={10**15}")
+    assert (beyond[0], beyond[2], beyond[1]["X-Log-Next"]) == (200, b"", str(500 << 20))
+    # It is not what its name says any more, so the last byte is withheld; but to find that out takes no memory, either.
+    with pytest.raises(http.client.IncompleteRead):
+        ask(done, "GET", f"/log_1_{name}.log")
+    status_of = (Path("/proc") / str(done.popen.pid) / "status").read_text()
+    peak_kib = int(status_of.split("VmHWM:")[1].split()[0])
+    assert peak_kib < 150 << 10, f"{peak_kib} KiB at most"

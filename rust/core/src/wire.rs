@@ -1,5 +1,9 @@
 //! What master, slaves and clients say to each other, as JSON over HTTP.
 
+mod detail;
+
+pub use detail::*;
+
 use crate::{
     balance::Want,
     digest::Digest,

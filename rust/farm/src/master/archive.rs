@@ -4,7 +4,7 @@
 mod zip;
 
 use super::{
-    download::{names, open, proved},
+    download::{known, open, proved},
     error::MasterError,
     http::{App, Asked, blocking, job_id},
 };
@@ -113,8 +113,7 @@ pub(super) async fn result(
         (header::ACCEPT_RANGES, "none".into()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"result_{job}.zip\"")),
     ];
-    let known = asked.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-    if known.is_some_and(|tags| names(tags, &tag)) {
+    if known(asked, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, about).into_response());
     }
     let entries = measure(app, pictures).await?;

@@ -40,7 +40,7 @@ pub(super) async fn send_blob(
     let length = file.metadata().await.map(|meta| meta.len()).map_err(|_| MasterError::Disk)?;
     let tag = format!("\"{digest}\"");
     let part = match wanted(asked, &tag, length) {
-        Wanted::Nothing => return finish(head(StatusCode::NOT_MODIFIED, &tag, about), Body::empty()),
+        Wanted::Nothing => return not_modified(&tag, about),
         Wanted::Beyond => return beyond(&tag, length, about),
         Wanted::Whole => None,
         Wanted::Part(part) => Some(part),
@@ -61,7 +61,7 @@ pub(super) fn send_bytes(asked: &HeaderMap, bytes: Bytes, about: About<'_>) -> R
     let tag = format!("\"{}\"", blake3::hash(&bytes).to_hex());
     let length = bytes.len() as u64;
     match wanted(asked, &tag, length) {
-        Wanted::Nothing => finish(head(StatusCode::NOT_MODIFIED, &tag, about), Body::empty()),
+        Wanted::Nothing => not_modified(&tag, about),
         Wanted::Beyond => beyond(&tag, length, about),
         Wanted::Whole => answer(&tag, None, length, about, Body::from(bytes)),
         Wanted::Part(part) => {
@@ -69,6 +69,16 @@ pub(super) fn send_bytes(asked: &HeaderMap, bytes: Bytes, about: About<'_>) -> R
             answer(&tag, Some(part), length, about, Body::from(some))
         }
     }
+}
+
+/// The other side has it.
+pub(super) fn not_modified(tag: &str, about: About<'_>) -> Result<Response, MasterError> {
+    finish(head(StatusCode::NOT_MODIFIED, tag, about), Body::empty())
+}
+
+/// Bytes that were made for this answer and go by another name than what they are.
+pub(super) fn send_made(tag: &str, bytes: Bytes, about: About<'_>) -> Result<Response, MasterError> {
+    answer(tag, None, bytes.len() as u64, about, Body::from(bytes))
 }
 
 /// The file of a blob. One that should be here and is not is rendered again.
@@ -159,7 +169,7 @@ enum Wanted {
 
 fn wanted(asked: &HeaderMap, tag: &str, length: u64) -> Wanted {
     let said = |name: HeaderName| asked.get(name).and_then(|value| value.to_str().ok());
-    if said(header::IF_NONE_MATCH).is_some_and(|tags| names(tags, tag)) {
+    if known(asked, tag) {
         return Wanted::Nothing;
     }
     match said(header::RANGE) {
@@ -169,8 +179,13 @@ fn wanted(asked: &HeaderMap, tag: &str, length: u64) -> Wanted {
     }
 }
 
+/// Whether the other side has what this tag names.
+pub(super) fn known(asked: &HeaderMap, tag: &str) -> bool {
+    asked.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok()).is_some_and(|tags| names(tags, tag))
+}
+
 /// Whether a list of tags, as in `If-None-Match`, has this one.
-pub(super) fn names(tags: &str, tag: &str) -> bool {
+fn names(tags: &str, tag: &str) -> bool {
     tags.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 

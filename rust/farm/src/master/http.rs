@@ -6,8 +6,9 @@ use super::{
     control,
     error::MasterError,
     files,
+    frames::{self, Passes},
     history::History,
-    intake,
+    inputs, intake,
     merge::Pictures,
     page,
     space::{Space, check_room, discard},
@@ -29,7 +30,7 @@ use axum::{
 use futures_util::{StreamExt, stream};
 use netrender_core::{
     digest::Digest,
-    ids::{JobId, SlaveId, Timestamp},
+    ids::{Frame, JobId, SlaveId, Timestamp},
     job::JobSpec,
     scheduler::{Command, Reply},
     share::Part,
@@ -65,6 +66,8 @@ pub struct App {
     pub space: Arc<Space>,
     /// Of frames that are not finished.
     pub pictures: Arc<Pictures>,
+    /// Of frames that are, as somebody looked at them.
+    pub passes: Arc<Passes>,
     /// For pages that stay open.
     pub changes: Arc<Changes>,
     /// What happened.
@@ -115,6 +118,12 @@ pub fn router(app: App) -> Router {
         .route("/jobs/{job}/stop", post(stop))
         .route("/jobs/{job}/more", post(more))
         .route("/jobs/{job}/frames/requeue", post(control::requeue_frames))
+        .route("/jobs/{job}/frames/{frame}", get(frames::detail))
+        .route("/jobs/{job}/frames/{frame}/passes", get(frames::passes))
+        .route("/jobs/{job}/frames/{frame}/image.png", get(frames::png))
+        .route("/jobs/{job}/frames/{frame}/image.jpg", get(frames::jpeg))
+        .route("/jobs/{job}/frames/{frame}/log", get(frames::log))
+        .route("/jobs/{job}/files", get(inputs::files))
         .route("/jobs/{job}/urls.txt", get(archive::urls))
         .route("/jobs/{job}/{verb}", post(change_job))
         .route("/jobs/{job}/blacklist/{slave}", put(blacklist).delete(unblacklist))
@@ -421,6 +430,11 @@ pub(super) fn digest(text: &str) -> Result<Digest, MasterError> {
 pub(super) fn job_id(text: &str) -> Result<JobId, MasterError> {
     let wrong = |_| MasterError::BadRequest(format!("{text:?} is not a job's number"));
     text.parse().map(JobId).map_err(wrong)
+}
+
+pub(super) fn frame_id(text: &str) -> Result<Frame, MasterError> {
+    let wrong = |_| MasterError::BadRequest(format!("{text:?} is not a frame's number"));
+    text.parse().map(Frame).map_err(wrong)
 }
 
 pub(super) fn slave_id(text: &str) -> Result<SlaveId, MasterError> {

@@ -107,23 +107,32 @@ fn digests(body: &Bytes, most: usize) -> Result<Vec<Digest>, MasterError> {
     Ok(digests.iter().copied().map(Digest).collect())
 }
 
+fn bad(why: &str) -> MasterError {
+    MasterError::BadRequest(format!("the job's list of files can't be used: {why}"))
+}
+
+/// A job's list of files. It is safe.
+pub fn read_manifest(blobs: &BlobStore, digest: Digest) -> Result<Manifest, MasterError> {
+    let Some(bytes) = blobs.size(&digest) else { return Err(MasterError::MissingPieces(1)) };
+    if bytes > MAX_MANIFEST {
+        return Err(bad(&format!("it has {bytes} bytes")));
+    }
+    let text = std::fs::read(blobs.path(&digest)).map_err(|error| bad(&error.to_string()))?;
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| bad(&error.to_string()))?;
+    manifest.check().map_err(Refusal::BadManifest)?;
+    Ok(manifest)
+}
+
 /// The manifest is safe, and every file is here whole, as long as it claims. Makes all of it durable.
 pub fn check_files(blobs: &BlobStore, pieces: &PieceStore, digest: Digest) -> Result<(), MasterError> {
-    let Some(bytes) = blobs.size(&digest) else { return Err(MasterError::MissingPieces(1)) };
-    let bad = |why: String| MasterError::BadRequest(format!("the job's list of files can't be used: {why}"));
-    if bytes > MAX_MANIFEST {
-        return Err(bad(format!("it has {bytes} bytes")));
-    }
-    let text = std::fs::read(blobs.path(&digest)).map_err(|error| bad(error.to_string()))?;
-    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
-    manifest.check().map_err(Refusal::BadManifest)?;
+    let manifest = read_manifest(blobs, digest)?;
     let mut absent = 0;
     let mut seen = HashSet::new();
     for asset in manifest.assets.iter().filter(|asset| asset.pieces > 0) {
         if !seen.insert((asset.digest, asset.bytes, asset.pieces)) {
             continue;
         }
-        let lies = |why: &str| bad(format!("{:?} is not what it claims: {why}", asset.source));
+        let lies = |why: &str| bad(&format!("{:?} is not what it claims: {why}", asset.source));
         let Some(size) = pieces.size(&asset.digest)? else {
             absent += 1;
             continue;

@@ -8,8 +8,10 @@ mod control;
 mod download;
 mod error;
 mod files;
+mod frames;
 mod history;
 mod http;
+mod inputs;
 mod intake;
 mod merge;
 mod owner;
@@ -180,6 +182,7 @@ impl Master {
             data,
             space,
             pictures: Arc::default(),
+            passes: Arc::default(),
             changes: Arc::default(),
             heartbeat_s,
             history: history::History::at(&options.data.join("farm.db")),

@@ -6,10 +6,13 @@ use netrender_core::{
     ids::{Frame, JobId, SlaveId},
     job::{Job, JobState},
     lease::Lease,
-    share::efficiency,
+    share::{Share, Sharing, efficiency},
     slave::{Duty, Slave, SlaveState},
     task::{Task, TaskState},
-    wire::{FarmView, JobDetail, JobView, Progress, SlaveView, SpeedView, TaskView},
+    wire::{
+        AttemptView, FarmView, FrameDetail, JobDetail, JobView, Progress, ShareState, ShareView, SlaveView, SpeedView,
+        TaskView,
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -121,6 +124,76 @@ fn view_task(farm: &Farm, job: &Job, frame: Frame, task: &Task) -> TaskView {
         }
     }
     view
+}
+
+/// A frame looked at closely.
+pub fn frame(farm: &Farm, job: &Job, frame: Frame, task: &Task) -> FrameDetail {
+    let shares = match &task.state {
+        TaskState::Sharing(sharing) => shares(farm, sharing),
+        _ => task.merged.as_ref().map(|merged| merged.shares.iter().map(merged_share).collect()).unwrap_or_default(),
+    };
+    FrameDetail { task: view_task(farm, job, frame, task), attempts: attempts(farm, task), shares }
+}
+
+fn attempts(farm: &Farm, task: &Task) -> Vec<AttemptView> {
+    let name = |slave: SlaveId| farm.slaves.get(&slave).map(|slave| slave.name.clone()).unwrap_or_default();
+    let failed = task.failures.iter().map(|failure| AttemptView {
+        slave: failure.slave,
+        slave_name: name(failure.slave),
+        at_ms: Some(failure.at),
+        seconds: None,
+        ok: Some(false),
+        error: Some(failure.error.clone()),
+        has_log: failure.log.is_some(),
+    });
+    let last = match &task.state {
+        TaskState::Done(result) => Some(AttemptView {
+            slave: result.slave,
+            slave_name: name(result.slave),
+            at_ms: None,
+            seconds: Some(result.seconds),
+            ok: Some(true),
+            error: None,
+            has_log: result.log.is_some(),
+        }),
+        TaskState::Leased { lease } => farm.leases.get(lease).map(|lease| AttemptView {
+            slave: lease.slave,
+            slave_name: name(lease.slave),
+            at_ms: Some(lease.granted),
+            seconds: None,
+            ok: None,
+            error: None,
+            has_log: false,
+        }),
+        _ => None,
+    };
+    failed.chain(last).collect()
+}
+
+fn shares(farm: &Farm, sharing: &Sharing) -> Vec<ShareView> {
+    let view = |slave, share: Share, state, seconds| ShareView {
+        slave,
+        offset: share.offset,
+        samples: share.samples,
+        state,
+        seconds,
+    };
+    let free = sharing.free.iter().map(|share| view(None, *share, ShareState::Free, None));
+    let leased = sharing
+        .leased
+        .iter()
+        .map(|(lease, share)| view(farm.leases.get(lease).map(|lease| lease.slave), *share, ShareState::Leased, None));
+    let done = sharing
+        .parts
+        .iter()
+        .map(|part| view(Some(part.result.slave), part.share, ShareState::Done, Some(part.result.seconds)));
+    let mut all: Vec<_> = free.chain(leased).chain(done).chain(sharing.merged.iter().map(merged_share)).collect();
+    all.sort_by_key(|share| share.offset);
+    all
+}
+
+fn merged_share(share: &Share) -> ShareView {
+    ShareView { slave: None, offset: share.offset, samples: share.samples, state: ShareState::Merged, seconds: None }
 }
 
 /// A slave that has nothing to do although there is something to do says why.
