@@ -351,3 +351,34 @@ def test_a_log_of_500_mb_is_not_read_whole(done):
     status_of = (Path("/proc") / str(done.popen.pid) / "status").read_text()
     peak_kib = int(status_of.split("VmHWM:")[1].split()[0])
     assert peak_kib < 150 << 10, f"{peak_kib} KiB at most"
+
+
+def test_a_log_is_read_while_it_grows(farm, fake, tmp_path):
+    master = farm.master("--slave-timeout", "2")  # and so a sign of life twice a second
+    farm.slave(master, fake)
+    api = MasterApi(master.url)
+    farm.submit(master, fake, fake.build(tmp_path / "slow.blend", "1-1", seconds=4))
+    path = "/api/v1/jobs/1/frames/1/log"
+
+    read, next_byte, answers = "", 0, 0
+    while "second 2" not in read:
+        status, headers, body = wait_until(
+            lambda at=next_byte: (found := ask(master, "GET", f"{path}?offset={at}"))[2] and found, 30, "log"
+        )
+        assert status in (200, 404)
+        if status == 200:
+            read, next_byte, answers = read + body.decode(), int(headers["X-Log-Next"]), answers + 1
+            assert next_byte == int(headers["X-Log-Size"])
+    assert answers > 1, "it came all at once"
+    assert [f"second {n}" in read for n in range(3)] == [True] * 3
+    (attempt,) = api.get("api/v1/jobs/1/frames/1").json()["attempts"]
+    assert (attempt["ok"], attempt["has_log"]) == (None, False)
+    assert ask(master, "GET", f"{path}?attempt=0&slave=1")[0] == 200
+    assert ask(master, "GET", f"{path}?slave=9")[0] == 404
+
+    # The whole of it, once it is done, goes on where the first part ended
+    api.wait(1)
+    status, headers, body = ask(master, "GET", f"{path}?offset={next_byte}")
+    whole = ask(master, "GET", "/log_1_1.log")[2].decode()
+    assert whole == read + body.decode()
+    assert "Saved" in whole

@@ -245,6 +245,7 @@ class Worker:
             part.mkdir(exist_ok=True)
             for second in range(int(self.seconds)):
                 self.send(progress={"frame": frame, "text": f"Sample {second}/{self.seconds:.0f}"})
+                print(f"Frame {frame}, second {second}", flush=True)
                 rest(1.0)
             rest(seconds + (HANG_S if trick == "hang" else 0))
             if trick == "crash":

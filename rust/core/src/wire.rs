@@ -180,6 +180,22 @@ pub struct LeaseGrant {
 pub struct Heartbeat {
     /// What it renders now.
     pub now: Option<Progress>,
+    /// What Blender printed for it since the last time.
+    #[serde(default)]
+    pub log: Option<LogNews>,
+}
+
+/// A part of what Blender prints for a frame while it renders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogNews {
+    /// Of which job.
+    pub job: JobId,
+    /// Which frame.
+    pub frame: Frame,
+    /// Counted from 0 for each rendering; 0 begins it anew.
+    pub part: u64,
+    /// The part.
+    pub text: String,
 }
 
 /// How far a frame is.

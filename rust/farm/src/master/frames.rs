@@ -5,19 +5,20 @@ use super::{
     download::{About, known, not_modified, send_made},
     error::MasterError,
     http::{App, Asked, blocking, frame_id, job_id},
+    live::Seen,
     view,
 };
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderMap, HeaderName},
+    http::{HeaderMap, HeaderName, header},
     response::{IntoResponse, Response},
 };
 use netrender_core::{
     digest::Digest,
     error::Refusal,
     farm::Farm,
-    ids::{Frame, JobId, Timestamp},
+    ids::{Frame, JobId, SlaveId, Timestamp},
     job::Job,
     task::{Task, TaskState},
     wire::{FrameDetail, PassView},
@@ -234,18 +235,30 @@ pub(super) struct LogPart {
     /// The first byte wanted.
     #[serde(default)]
     offset: u64,
-    /// Of which attempt, counted from 0; of the last that has one without it.
+    /// Of which attempt, counted from 0; without it of the one that is on its way, or else the last that has one.
     attempt: Option<usize>,
+    /// Of several slaves that render it now, which.
+    slave: Option<u32>,
 }
 
-/// `/api/v1/jobs/1/frames/7/log`: a part of what Blender printed. `X-Log-Size` says how much there is, `X-Log-Next` where to go on.
+/// `/api/v1/jobs/1/frames/7/log`: a part of what Blender printed, or prints. `X-Log-Size` says how much there is, `X-Log-Next` where to go on.
 pub(super) async fn log(
     State(app): State<App>,
     Path((job, frame)): Path<(String, String)>,
-    Asked(LogPart { offset, attempt }): Asked<LogPart>,
+    Asked(LogPart { offset, attempt, slave }): Asked<LogPart>,
 ) -> Result<Response, MasterError> {
     let (job, frame) = (job_id(&job)?, frame_id(&frame)?);
-    let logs = look_at(&app, job, frame, |_, _, task| logs(task)).await?;
+    let look = |_: &Farm, _: &Job, task: &Task| {
+        let on_its_way = matches!(task.state, TaskState::Leased { .. } | TaskState::Sharing(_));
+        (logs(task), on_its_way, task.failures.len())
+    };
+    let (logs, on_its_way, failed) = look_at(&app, job, frame, look).await?;
+    if on_its_way
+        && attempt.is_none_or(|attempt| attempt == failed)
+        && let Some(Seen { text, at, size }) = app.live.see(job, frame, slave.map(SlaveId), offset)
+    {
+        return Ok(log_part(&text, at, size));
+    }
     let log = match attempt {
         Some(attempt) => logs.get(attempt).copied().flatten(),
         None => logs.iter().rev().find_map(|log| *log),
@@ -264,10 +277,14 @@ pub(super) async fn log(
         tracing::error!(%log, "{error}");
         MasterError::NotThere(format!("the log of frame {frame} of job {job} can't be read"))
     })?;
-    let text = whole_letters(&text);
-    let next = offset.min(size) + text.len() as u64;
+    Ok(log_part(&text, offset.min(size), size))
+}
+
+fn log_part(text: &[u8], at: u64, size: u64) -> Response {
+    let text = whole_letters(text);
+    let next = at + text.len() as u64;
     let headers = [(LOG_SIZE, size.to_string()), (LOG_NEXT, next.to_string())];
-    Ok((headers, String::from_utf8_lossy(text).into_owned()).into_response())
+    (headers, [(header::CACHE_CONTROL, "no-store")], String::from_utf8_lossy(text).into_owned()).into_response()
 }
 
 /// The log of each attempt, as in [`view::frame`].

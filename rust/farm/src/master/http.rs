@@ -9,6 +9,7 @@ use super::{
     frames::{self, Passes},
     history::History,
     inputs, intake,
+    live::Live,
     merge::Pictures,
     page,
     space::{Space, check_room, discard},
@@ -66,6 +67,8 @@ pub struct App {
     pub space: Arc<Space>,
     /// Of frames that are not finished.
     pub pictures: Arc<Pictures>,
+    /// What slaves print.
+    pub live: Arc<Live>,
     /// Of frames that are, as somebody looked at them.
     pub passes: Arc<Passes>,
     /// For pages that stay open.
@@ -337,15 +340,22 @@ async fn heartbeat(
     Path(slave): Path<String>,
     Ours(beat): Ours<Heartbeat>,
 ) -> Result<StatusCode, MasterError> {
-    let now = beat.now.map(|mut progress| {
+    let Heartbeat { now, log } = beat;
+    let now = now.map(|mut progress| {
         progress.text = progress.text.chars().take(200).collect();
         progress
     });
-    app.owner.heard(slave_id(&slave)?, now).await.map(|()| StatusCode::NO_CONTENT)
+    let slave = slave_id(&slave)?;
+    app.owner.heard(slave, now.clone()).await?;
+    app.live.hear(slave, now.as_ref(), log);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn leave(State(app): State<App>, Path(slave): Path<String>) -> Result<StatusCode, MasterError> {
-    app.owner.command(Command::Leave(slave_id(&slave)?)).await.map(|_| StatusCode::NO_CONTENT)
+    let slave = slave_id(&slave)?;
+    app.owner.command(Command::Leave(slave)).await?;
+    app.live.forget(slave);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRequest>) -> Answer<HandInReply> {

@@ -13,6 +13,7 @@ mod history;
 mod http;
 mod inputs;
 mod intake;
+mod live;
 mod merge;
 mod owner;
 mod page;
@@ -182,6 +183,7 @@ impl Master {
             data,
             space,
             pictures: Arc::default(),
+            live: Arc::default(),
             passes: Arc::default(),
             changes: Arc::default(),
             heartbeat_s,

@@ -135,9 +135,11 @@ pub async fn beat(shared: Arc<Shared>) {
             });
             (now, (shown.job, shown.frame))
         };
-        if let Err(error) = here.api.heartbeat(here.slave, &Heartbeat { now }).await {
+        let (log, told_log) = shared.tail.news().unzip();
+        match here.api.heartbeat(here.slave, &Heartbeat { now, log }).await {
+            Ok(()) => told_log.into_iter().for_each(|told| shared.tail.told(told)),
             // The poll notices too, and does something about it.
-            tracing::debug!(target: "netrender::slave", %error, "heartbeat");
+            Err(error) => tracing::debug!(target: "netrender::slave", %error, "heartbeat"),
         }
         let every = Duration::from_secs_f64(here.heartbeat_s.clamp(0.25, 60.0));
         let rest = every.saturating_sub(BEAT_AT_MOST);

@@ -14,6 +14,7 @@ mod folder;
 mod handin;
 mod render;
 mod spool;
+mod tail;
 mod worker;
 
 use crate::api::{Api, ApiError};
@@ -31,6 +32,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use tail::Tail;
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -218,6 +220,7 @@ struct Shared {
     /// The kind it renders with.
     device: String,
     desk: watch::Sender<Desk>,
+    tail: Tail,
     link: watch::Sender<Option<Link>>,
     snapshot: watch::Sender<SlaveSnapshot>,
     assets: Assets,
@@ -331,6 +334,7 @@ impl Slave {
             launch,
             device,
             desk: watch::Sender::default(),
+            tail: Tail::default(),
             link: watch::Sender::default(),
             snapshot: watch::Sender::new(shown),
             assets: Assets::default(),

@@ -89,6 +89,7 @@ impl Stage {
             _ = desk.wait_for(|desk| !desk.is_rendering(&task)) => None,
         };
         let shared = Arc::clone(&self.shared);
+        shared.tail.end();
         shared.desk.send_modify(|desk| desk.settle(&task));
         if !matches!(outcome, Some(Ok(_))) {
             // A film may have been finished in the same moment.
@@ -201,6 +202,7 @@ impl Stage {
             Some((_, passes, words)) => Ask::Finish { frame, output: &output, passes, words },
             None => Ask::Render { frame, output: &output, share },
         };
+        shared.tail.begin(task.key.job, task.frame, current.worker.log());
         let asked = current.worker.ask::<Rendered>(ask, |text| show(&shared, text)).await;
         self.last_end = Some(Instant::now());
         let log = Printed::Book(current.worker.log(), current.worker.last_id());

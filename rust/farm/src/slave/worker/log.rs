@@ -39,6 +39,24 @@ impl Bounded {
         self.left_out += over as u64;
     }
 
+    /// What came after so many bytes, at most the last `most` of it, and how many bytes there are now. None: nothing.
+    fn since(&self, from: u64, most: usize) -> Option<(String, u64)> {
+        let all = self.head.len() as u64 + self.left_out + self.tail.len() as u64;
+        let begin = from.max(all.saturating_sub(most as u64));
+        let in_tail = begin.saturating_sub(self.head.len() as u64 + self.left_out);
+        let head = self.head.iter().skip(usize::try_from(begin).unwrap_or(usize::MAX));
+        let bytes: Vec<u8> = head.chain(self.tail.iter().skip(in_tail as usize)).copied().collect();
+        // A letter may not be whole yet.
+        let whole = match std::str::from_utf8(&bytes) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            _ => bytes.len(),
+        };
+        let text = String::from_utf8_lossy(&bytes[..whole]).into_owned();
+        let left_out = all - bytes.len() as u64 - from.min(all);
+        let note = if left_out > 0 { format!("\n[... {left_out} bytes left out ...]\n") } else { String::new() };
+        (whole > 0).then(|| (note + &text, all - (bytes.len() - whole) as u64))
+    }
+
     fn text(&self) -> String {
         let mut bytes = self.head.clone();
         if self.left_out > 0 {
@@ -87,6 +105,11 @@ impl Cutter {
         }
         self.text.push(rest);
         pieces
+    }
+
+    /// Of what came since the last mark, the part after so many bytes.
+    fn since(&self, from: u64, most: usize) -> Option<(String, u64)> {
+        self.text.since(from, most)
     }
 
     /// What came since the last mark.
@@ -222,6 +245,12 @@ impl LogBook {
         }
     }
 
+    /// Of what was printed since the last request ended, the part after `from` bytes, at most about `most` bytes, and how many
+    /// bytes that makes in all. None: nothing new.
+    pub fn since(&self, from: u64, most: usize) -> Option<(String, u64)> {
+        self.lock().cutter.since(from, most)
+    }
+
     /// What was printed since the last request ended.
     pub fn unfinished(&self) -> String {
         self.lock().cutter.unfinished()
@@ -283,6 +312,26 @@ mod tests {
         let text = &pieces[0].1;
         assert!(text.starts_with("first\n") && text.ends_with("last\n") && text.contains("bytes left out"));
         assert!(text.len() < 2 * HALF_BYTES + 100);
+    }
+
+    #[test]
+    fn what_is_new_is_told_once_and_the_gap_is_named() {
+        let mut text = Bounded::default();
+        assert_eq!(text.since(0, 100), None);
+        text.push("Möwe\n".as_bytes());
+        assert_eq!(text.since(0, 100), Some(("Möwe\n".into(), 6)));
+        assert_eq!(text.since(6, 100), None);
+        text.push(&"Möwe".as_bytes()[..2]);
+        assert_eq!(text.since(6, 100), Some(("M".into(), 7)), "half a letter waits");
+        text.push(&"Möwe".as_bytes()[2..]);
+        assert_eq!(text.since(7, 100), Some(("öwe".into(), 11)));
+        text.push(&vec![b'x'; 3 * HALF_BYTES]);
+        text.push(b"end");
+        let all = 11 + 3 * HALF_BYTES as u64 + 3;
+        let (told, until) = text.since(11, 5).unwrap();
+        assert_eq!((told, until), (format!("\n[... {} bytes left out ...]\nxxend", all - 11 - 5), all));
+        let (told, _) = text.since(11, 10 * HALF_BYTES).unwrap();
+        assert!(told.ends_with("end") && told.len() < 2 * HALF_BYTES + 100);
     }
 
     #[test]
