@@ -11,6 +11,7 @@ import pytest
 from chaos import fake_blender
 from master_api import MasterApi, digest_of
 from processes import wait_until
+from prometheus_client.parser import text_string_to_metric_families
 from test_patience import Fake
 
 FRAMES = range(1, 11)
@@ -382,3 +383,25 @@ def test_a_log_is_read_while_it_grows(farm, fake, tmp_path):
     whole = ask(master, "GET", "/log_1_1.log")[2].decode()
     assert whole == read + body.decode()
     assert "Saved" in whole
+
+
+def test_figures_for_prometheus(farm, fake, tmp_path):
+    master = farm.master(name='The "attic"\\')
+    farm.slave(master, fake)
+    farm.submit(master, fake, fake.build(tmp_path / "shot.blend", "1-3", seconds=0.1), "--wait")
+    later = farm.submit(
+        master, fake, fake.build(tmp_path / "later.blend", "1-5", seconds=0.1), "--tags", "none"
+    )
+    assert MasterApi(master.url).job(later)["done"] == 0
+    status, headers, body = ask(master, "GET", "/metrics")
+    assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    families = {family.name: family for family in text_string_to_metric_families(body.decode())}
+
+    def values(name):
+        return {sample.labels.get("state"): sample.value for sample in families[name].samples}
+
+    assert families["netrender_info"].samples[0].labels["name"] == 'The "attic"\\'
+    assert values("netrender_jobs") == {"active": 1, "paused": 0, "finished": 1, "failed": 0, "canceled": 0}
+    assert values("netrender_frames") == {"done": 3, "failed": 0, "rendering": 0, "waiting": 5}
+    assert values("netrender_slaves") == {"busy": 0, "idle": 1, "paused": 0, "lost": 0}
+    assert 0 < values("netrender_disk_free_bytes")[None] <= values("netrender_disk_size_bytes")[None]

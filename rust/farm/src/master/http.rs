@@ -11,7 +11,7 @@ use super::{
     inputs, intake,
     live::Live,
     merge::Pictures,
-    page,
+    metrics, page,
     space::{Space, check_room, discard},
     story, view, web,
 };
@@ -150,6 +150,7 @@ pub fn router(app: App) -> Router {
         .nest("/api/v1", api)
         .route("/", get(web::index))
         .route("/web/{*name}", get(web::file))
+        .route("/metrics", get(metrics::metrics))
         .route("/plain", get(page::list))
         .route("/plain/{job}", get(page::job))
         .route("/{name}", get(files::plain))

@@ -15,6 +15,7 @@ mod inputs;
 mod intake;
 mod live;
 mod merge;
+mod metrics;
 mod owner;
 mod page;
 mod space;
