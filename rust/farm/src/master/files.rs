@@ -1,11 +1,11 @@
-//! Files under the addresses people and wget use: frames' pictures, previews and logs, and blobs by their digest. How their
-//! bytes travel is in `download.rs`.
+//! Files under the addresses people and wget use: frames' pictures, previews and logs. How their bytes
+//! travel is in `download.rs`.
 
 use super::{
     archive::{self, Chosen},
     download::{About, send_blob, send_bytes},
     error::MasterError,
-    http::{App, Asked, digest},
+    http::{App, Asked},
 };
 use axum::{
     extract::{Path, State},
@@ -19,16 +19,6 @@ use netrender_core::{
     job::Job,
     task::{Task, TaskState},
 };
-
-/// A blob by its digest.
-pub(super) async fn get_blob(
-    State(app): State<App>,
-    Path(name): Path<String>,
-    asked: HeaderMap,
-) -> Result<Response, MasterError> {
-    let about = About { mime: "application/octet-stream", name: None, lasts: true };
-    send_blob(&app, &asked, digest(&name)?, about).await
-}
 
 /// `/thumb_1_7.jpg`, `/render_1_7.exr`, `/log_1_7.log`; `/thumb_1.jpg` for the last frame of the job that has a picture;
 /// `/result_1.zip` for all of them.

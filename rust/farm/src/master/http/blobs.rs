@@ -1,0 +1,61 @@
+//! Blobs by their digest: which are missing, in, out.
+
+use super::{Answer, App, Ours, blocking, digest};
+use crate::master::{
+    download::{About, send_blob},
+    error::MasterError,
+    space::check_room,
+};
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use futures_util::StreamExt;
+use netrender_core::wire::{MissingReply, MissingRequest};
+
+/// Largest blob taken: a 16K film with a hundred channels.
+const MAX_BLOB: u64 = 64 << 30;
+
+pub(in crate::master) async fn missing(
+    State(app): State<App>,
+    Ours(request): Ours<MissingRequest>,
+) -> Answer<MissingReply> {
+    let look = move || request.digests.into_iter().filter(|digest| !app.blobs.has(digest)).collect();
+    Ok(Json(MissingReply { missing: blocking(look).await? }))
+}
+
+pub(in crate::master) async fn put_blob(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<StatusCode, MasterError> {
+    let digest = digest(&name)?;
+    if app.blobs.has(&digest) {
+        return Ok(StatusCode::OK);
+    }
+    check_room(&app.data)?;
+    let mut incoming = app.blobs.incoming()?;
+    let mut stream = body.into_data_stream();
+    while let Some(bytes) = stream.next().await {
+        let bytes = bytes.map_err(|error| MasterError::BadRequest(format!("the upload broke off: {error}")))?;
+        if incoming.bytes() + bytes.len() as u64 > MAX_BLOB {
+            return Err(MasterError::BadRequest(format!("a blob may have at most {MAX_BLOB} bytes")));
+        }
+        incoming = blocking(move || incoming.write(&bytes).map(|()| incoming)).await??;
+    }
+    blocking(move || incoming.finish(Some(digest))).await??;
+    Ok(StatusCode::CREATED)
+}
+
+/// A blob by its digest.
+pub(in crate::master) async fn get_blob(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    asked: HeaderMap,
+) -> Result<Response, MasterError> {
+    let about = About { mime: "application/octet-stream", name: None, lasts: true };
+    send_blob(&app, &asked, digest(&name)?, about).await
+}
