@@ -6,11 +6,11 @@ mod zip;
 use super::{
     download::{known, open, proved},
     error::MasterError,
-    http::{App, Asked, blocking, job_id},
+    http::{App, Asked, At, OfJob, blocking},
 };
 use axum::{
     body::{Body, Bytes},
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, Method, StatusCode, header, uri::Authority},
     response::{IntoResponse, Response},
 };
@@ -179,14 +179,14 @@ async fn pack(app: &App, entries: Vec<(Entry, Digest)>, pipe: &Sender<io::Result
 /// The addresses of a job's pictures, one a line, for `wget -i`.
 pub(super) async fn urls(
     State(app): State<App>,
-    Path(id): Path<String>,
+    At(OfJob { job }): At<OfJob>,
     asked: HeaderMap,
     Asked(chosen): Asked<Chosen>,
 ) -> Result<Response, MasterError> {
     let host = asked.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
     let host = host.ok_or_else(|| MasterError::BadRequest("the request does not say which host it asks".into()))?;
     let mut list = String::new();
-    for picture in chosen.look(&app, job_id(&id)?).await? {
+    for picture in chosen.look(&app, job).await? {
         let _ = writeln!(list, "http://{host}/{}", picture.name);
     }
     let about = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];

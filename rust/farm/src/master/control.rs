@@ -3,29 +3,31 @@
 
 use super::{
     error::MasterError,
-    http::{App, Ours, job_id, slave_id, unexpected},
+    http::{App, At, OfJob, Ours, unexpected},
     space::{blobs_of_task, discard},
 };
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
 };
 use netrender_core::{
     edit::JobEdit,
+    ids::SlaveId,
     scheduler::{Command, Reply},
     slave::Duty,
     wire::{EditReply, RequeueRequest},
 };
+use serde::Deserialize;
 
 /// With `If-Match: <edits of the job>` it is refused when somebody else edited the job meanwhile.
 pub async fn edit_job(
     State(app): State<App>,
-    Path(id): Path<String>,
+    At(OfJob { job }): At<OfJob>,
     headers: HeaderMap,
     Ours(edit): Ours<JobEdit>,
 ) -> Result<Json<EditReply>, MasterError> {
-    let command = Command::Edit { job: job_id(&id)?, edit, seen: seen(&headers)? };
+    let command = Command::Edit { job, edit, seen: seen(&headers)? };
     match app.owner.command(command).await? {
         Reply::Edited(edits) => Ok(Json(EditReply { edits })),
         other => Err(unexpected(&other)),
@@ -45,16 +47,16 @@ fn seen(headers: &HeaderMap) -> Result<Option<u32>, MasterError> {
 /// Their pictures go at once.
 pub async fn requeue_frames(
     State(app): State<App>,
-    Path(id): Path<String>,
+    At(OfJob { job }): At<OfJob>,
     Ours(RequeueRequest { frames }): Ours<RequeueRequest>,
 ) -> Result<StatusCode, MasterError> {
-    let (id, chosen) = (job_id(&id)?, frames.clone());
-    let pictures = app.owner.job(id, move |_, job| {
+    let chosen = frames.clone();
+    let pictures = app.owner.job(job, move |_, job| {
         let tasks = chosen.frames().into_iter().filter_map(|frame| job.tasks.get(&frame));
         tasks.flat_map(blobs_of_task).collect::<Vec<_>>()
     });
     let pictures = pictures.await?;
-    app.owner.command(Command::RequeueFrames { job: id, frames }).await?;
+    app.owner.command(Command::RequeueFrames { job, frames }).await?;
     tokio::spawn(async move { discard(&app, pictures).await });
     Ok(StatusCode::NO_CONTENT)
 }
@@ -70,11 +72,18 @@ fn duty(verb: &str) -> Option<Duty> {
     })
 }
 
+#[derive(Deserialize)]
+pub struct Order {
+    /// Its number.
+    slave: SlaveId,
+    /// `pause`, `resume`, `drain` or `stop`.
+    verb: String,
+}
+
 pub async fn order_slave(
     State(app): State<App>,
-    Path((id, verb)): Path<(String, String)>,
+    At(Order { slave, verb }): At<Order>,
 ) -> Result<StatusCode, MasterError> {
-    let slave = slave_id(&id)?;
-    let duty = duty(&verb).ok_or_else(|| MasterError::NotFound(format!("slaves/{id}/{verb}")))?;
+    let duty = duty(&verb).ok_or_else(|| MasterError::NotFound(format!("slaves/{slave}/{verb}")))?;
     app.owner.command(Command::Order { slave, duty }).await.map(|_| StatusCode::NO_CONTENT)
 }

@@ -4,13 +4,13 @@
 use super::{
     download::{About, known, not_modified, send_made},
     error::MasterError,
-    http::{App, Asked, blocking, frame_id, job_id},
+    http::{App, Asked, At, OfFrame, blocking},
     live::Seen,
     view,
 };
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderName, header},
     response::{IntoResponse, Response},
 };
@@ -51,9 +51,8 @@ const LOG_NEXT: HeaderName = HeaderName::from_static("x-log-next");
 /// `/api/v1/jobs/1/frames/7`
 pub(super) async fn detail(
     State(app): State<App>,
-    Path((job, frame)): Path<(String, String)>,
+    At(OfFrame { job, frame }): At<OfFrame>,
 ) -> Result<Json<FrameDetail>, MasterError> {
-    let (job, frame) = (job_id(&job)?, frame_id(&frame)?);
     let look = move |farm: &Farm, job: &Job, task: &Task| (view::frame(farm, job, frame, task), film_of(task));
     let (mut detail, film) = look_at(&app, job, frame, look).await?;
     if let Some(film) = film
@@ -97,9 +96,9 @@ async fn film(app: &App, job: JobId, frame: Frame) -> Result<(Digest, Expect), M
 /// `/api/v1/jobs/1/frames/7/passes`
 pub(super) async fn passes(
     State(app): State<App>,
-    Path((job, frame)): Path<(String, String)>,
+    At(OfFrame { job, frame }): At<OfFrame>,
 ) -> Result<Json<Vec<PassView>>, MasterError> {
-    let (film, expect) = film(&app, job_id(&job)?, frame_id(&frame)?).await?;
+    let (film, expect) = film(&app, job, frame).await?;
     let path = app.blobs.path(&film);
     let passes = blocking(move || netrender_film::passes(&path, &expect)).await?.map_err(unreadable)?;
     let view = |PassHeader { layer, view, pass, channels }| PassView { layer, pass, view, channels };
@@ -175,7 +174,7 @@ impl Passes {
 /// `/api/v1/jobs/1/frames/7/image.png`
 pub(super) async fn png(
     State(app): State<App>,
-    Path(of): Path<(String, String)>,
+    At(of): At<OfFrame>,
     asked: HeaderMap,
     Asked(shown): Asked<Shown>,
 ) -> Result<Response, MasterError> {
@@ -185,7 +184,7 @@ pub(super) async fn png(
 /// `/api/v1/jobs/1/frames/7/image.jpg`
 pub(super) async fn jpeg(
     State(app): State<App>,
-    Path(of): Path<(String, String)>,
+    At(of): At<OfFrame>,
     asked: HeaderMap,
     Asked(shown): Asked<Shown>,
 ) -> Result<Response, MasterError> {
@@ -194,7 +193,7 @@ pub(super) async fn jpeg(
 
 async fn image(
     app: &App,
-    (job, frame): (String, String),
+    OfFrame { job, frame }: OfFrame,
     asked: &HeaderMap,
     Shown { layer, pass, view, exposure, width }: Shown,
     mime: &'static str,
@@ -203,7 +202,7 @@ async fn image(
     if !exposure.is_finite() {
         return Err(MasterError::BadRequest("the exposure is a number of stops, such as -1.5".into()));
     }
-    let (film, expect) = film(app, job_id(&job)?, frame_id(&frame)?).await?;
+    let (film, expect) = film(app, job, frame).await?;
     let choice = pass.map(|pass| Choice { layer, pass, view });
     let width = width.unwrap_or(WIDTH).min(expect.width);
     let key = Key { film, choice, width };
@@ -244,10 +243,9 @@ pub(super) struct LogPart {
 /// `/api/v1/jobs/1/frames/7/log`: a part of what Blender printed, or prints. `X-Log-Size` says how much there is, `X-Log-Next` where to go on.
 pub(super) async fn log(
     State(app): State<App>,
-    Path((job, frame)): Path<(String, String)>,
+    At(OfFrame { job, frame }): At<OfFrame>,
     Asked(LogPart { offset, attempt, slave }): Asked<LogPart>,
 ) -> Result<Response, MasterError> {
-    let (job, frame) = (job_id(&job)?, frame_id(&frame)?);
     let look = |_: &Farm, _: &Job, task: &Task| {
         let on_its_way = matches!(task.state, TaskState::Leased { .. } | TaskState::Sharing(_));
         (logs(task), on_its_way, task.failures.len())

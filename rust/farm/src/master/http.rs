@@ -23,7 +23,7 @@ use super::{
     story, web,
 };
 use crate::{blobs::BlobStore, master::owner::Owner, pieces::PieceStore};
-pub(super) use asked::{Asked, Ours, digest, frame_id, job_id, slave_id};
+pub(super) use asked::{Asked, At, OfBlob, OfFrame, OfJob, OfJobAndSlave, OfSlave, Ours};
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,

@@ -3,14 +3,11 @@
 
 use super::{
     error::MasterError,
-    http::{App, Asked, blocking, job_id},
+    http::{App, Asked, At, OfJob, blocking},
     intake::read_manifest,
 };
 use crate::pieces::{PieceError, PieceStore};
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use netrender_core::{
     manifest::{Asset, Manifest},
     recipe,
@@ -36,10 +33,10 @@ pub(super) struct Part {
 /// `/api/v1/jobs/1/files`
 pub(super) async fn files(
     State(app): State<App>,
-    Path(id): Path<String>,
+    At(OfJob { job }): At<OfJob>,
     Asked(Part { skip, limit }): Asked<Part>,
 ) -> Result<Json<FilesView>, MasterError> {
-    let digest = app.owner.job(job_id(&id)?, |_, job| job.spec.manifest).await?;
+    let digest = app.owner.job(job, |_, job| job.spec.manifest).await?;
     let limit = limit.unwrap_or(FILES).min(MAX_FILES);
     let list = blocking(move || {
         let manifest = read_manifest(&app.blobs, digest)?;

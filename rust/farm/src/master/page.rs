@@ -3,11 +3,11 @@
 
 use super::{
     error::MasterError,
-    http::{App, Asked, job_id},
+    http::{App, Asked, At, OfJob},
     view, web,
 };
 use axum::{
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{Html, IntoResponse, Response},
@@ -35,10 +35,10 @@ pub(super) struct Place {
 /// `/plain/1`
 pub(super) async fn job(
     State(app): State<App>,
-    Path(id): Path<String>,
+    At(OfJob { job }): At<OfJob>,
     Asked(Place { skip }): Asked<Place>,
 ) -> Result<Response, MasterError> {
-    let job = app.owner.job(job_id(&id)?, view::detail).await?;
+    let job = app.owner.job(job, view::detail).await?;
     Ok(page(StatusCode::OK, &job.job.name, &frames(&job, skip)))
 }
 

@@ -3,17 +3,17 @@
 
 use crate::master::error::MasterError;
 use axum::{
-    extract::{FromRequest, FromRequestParts, Query, Request},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, path::ErrorKind, rejection::PathRejection},
     http::request::Parts,
 };
 use netrender_core::{
     digest::Digest,
     ids::{Frame, JobId, SlaveId},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 /// A JSON body of ours; anything else is a clear 400, in our own error form.
-pub(in crate::master) struct Ours<T>(pub T);
+pub struct Ours<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Ours<T> {
     type Rejection = MasterError;
@@ -29,7 +29,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Ours<T> {
 }
 
 /// What follows the `?`; anything else is a clear 400, in our own error form.
-pub(in crate::master) struct Asked<T>(pub T);
+pub struct Asked<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = MasterError;
@@ -40,21 +40,53 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     }
 }
 
-pub(in crate::master) fn digest(text: &str) -> Result<Digest, MasterError> {
-    text.parse().map_err(|error| MasterError::BadRequest(format!("{text:?}: {error}")))
+/// The numbers in an address.
+pub struct At<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
+    type Rejection = MasterError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, MasterError> {
+        let why = match Path::from_request_parts(parts, state).await {
+            Ok(Path(at)) => return Ok(Self(at)),
+            Err(PathRejection::FailedToDeserializePathParams(error)) => error.into_kind(),
+            Err(error) => return Err(MasterError::BadRequest(error.body_text())),
+        };
+        Err(MasterError::BadRequest(match why {
+            ErrorKind::ParseErrorAtKey { key, value, .. } => format!("{value:?} is not a {key}'s number"),
+            why => why.to_string(),
+        }))
+    }
 }
 
-pub(in crate::master) fn job_id(text: &str) -> Result<JobId, MasterError> {
-    let wrong = |_| MasterError::BadRequest(format!("{text:?} is not a job's number"));
-    text.parse().map(JobId).map_err(wrong)
+#[derive(Deserialize)]
+pub struct OfJob {
+    /// Its number.
+    pub job: JobId,
 }
 
-pub(in crate::master) fn frame_id(text: &str) -> Result<Frame, MasterError> {
-    let wrong = |_| MasterError::BadRequest(format!("{text:?} is not a frame's number"));
-    text.parse().map(Frame).map_err(wrong)
+#[derive(Deserialize)]
+pub struct OfFrame {
+    /// Of which job.
+    pub job: JobId,
+    /// Its number on the timeline.
+    pub frame: Frame,
 }
 
-pub(in crate::master) fn slave_id(text: &str) -> Result<SlaveId, MasterError> {
-    let wrong = |_| MasterError::BadRequest(format!("{text:?} is not a slave's number"));
-    text.parse().map(SlaveId).map_err(wrong)
+#[derive(Deserialize)]
+pub struct OfSlave {
+    /// Its number.
+    pub slave: SlaveId,
+}
+
+#[derive(Deserialize)]
+pub struct OfJobAndSlave {
+    pub job: JobId,
+    pub slave: SlaveId,
+}
+
+#[derive(Deserialize)]
+pub struct OfBlob {
+    /// The BLAKE3 digest of its bytes, as 64 digits.
+    pub digest: Digest,
 }

@@ -1,6 +1,6 @@
 //! Blobs by their digest: which are missing, in, out.
 
-use super::{Answer, App, Ours, blocking, digest};
+use super::{Answer, App, At, OfBlob, Ours, blocking};
 use crate::master::{
     download::{About, send_blob},
     error::MasterError,
@@ -9,7 +9,7 @@ use crate::master::{
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -19,20 +19,16 @@ use netrender_core::wire::{MissingReply, MissingRequest};
 /// Largest blob taken: a 16K film with a hundred channels.
 const MAX_BLOB: u64 = 64 << 30;
 
-pub(in crate::master) async fn missing(
-    State(app): State<App>,
-    Ours(request): Ours<MissingRequest>,
-) -> Answer<MissingReply> {
+pub(super) async fn missing(State(app): State<App>, Ours(request): Ours<MissingRequest>) -> Answer<MissingReply> {
     let look = move || request.digests.into_iter().filter(|digest| !app.blobs.has(digest)).collect();
     Ok(Json(MissingReply { missing: blocking(look).await? }))
 }
 
-pub(in crate::master) async fn put_blob(
+pub(super) async fn put_blob(
     State(app): State<App>,
-    Path(name): Path<String>,
+    At(OfBlob { digest }): At<OfBlob>,
     body: Body,
 ) -> Result<StatusCode, MasterError> {
-    let digest = digest(&name)?;
     if app.blobs.has(&digest) {
         return Ok(StatusCode::OK);
     }
@@ -51,11 +47,11 @@ pub(in crate::master) async fn put_blob(
 }
 
 /// A blob by its digest.
-pub(in crate::master) async fn get_blob(
+pub(super) async fn get_blob(
     State(app): State<App>,
-    Path(name): Path<String>,
+    At(OfBlob { digest }): At<OfBlob>,
     asked: HeaderMap,
 ) -> Result<Response, MasterError> {
     let about = About { mime: "application/octet-stream", name: None, lasts: true };
-    send_blob(&app, &asked, digest(&name)?, about).await
+    send_blob(&app, &asked, digest, about).await
 }

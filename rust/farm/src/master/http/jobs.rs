@@ -1,19 +1,17 @@
 //! Jobs as clients and people handle them: sent, looked at, paused, stopped, deleted. Their settings are in `control.rs`.
 
-use super::{Answer, App, Ours, blocking, job_id, slave_id, unexpected};
+use super::{Answer, App, At, OfJob, OfJobAndSlave, Ours, blocking, unexpected};
 use crate::master::{error::MasterError, intake, view};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use netrender_core::{
+    ids::JobId,
     job::JobSpec,
     scheduler::{Command, Reply},
     wire::{JobDetail, MoreRequest, StopRequest, SubmitReply},
 };
+use serde::Deserialize;
 
-pub(in crate::master) async fn submit(
+pub(super) async fn submit(
     State(app): State<App>,
     Ours(spec): Ours<JobSpec>,
 ) -> Result<(StatusCode, Json<SubmitReply>), MasterError> {
@@ -26,70 +24,71 @@ pub(in crate::master) async fn submit(
     }
 }
 
-pub(in crate::master) async fn job(State(app): State<App>, Path(id): Path<String>) -> Answer<JobDetail> {
-    app.owner.job(job_id(&id)?, view::detail).await.map(Json)
+pub(super) async fn job(State(app): State<App>, At(OfJob { job }): At<OfJob>) -> Answer<JobDetail> {
+    app.owner.job(job, view::detail).await.map(Json)
 }
 
-pub(in crate::master) async fn change_job(
+#[derive(Deserialize)]
+pub(super) struct Change {
+    /// Its number.
+    job: JobId,
+    /// `pause`, `resume`, `cancel` or `requeue`.
+    verb: String,
+}
+
+pub(super) async fn change_job(
     State(app): State<App>,
-    Path((id, verb)): Path<(String, String)>,
+    At(Change { job, verb }): At<Change>,
 ) -> Result<StatusCode, MasterError> {
-    let id = job_id(&id)?;
     let command = match verb.as_str() {
-        "pause" => Command::Pause(id),
-        "resume" => Command::Resume(id),
-        "cancel" => Command::Cancel(id),
-        "requeue" => Command::Requeue(id),
-        _ => return Err(MasterError::NotFound(format!("jobs/{id}/{verb}"))),
+        "pause" => Command::Pause(job),
+        "resume" => Command::Resume(job),
+        "cancel" => Command::Cancel(job),
+        "requeue" => Command::Requeue(job),
+        _ => return Err(MasterError::NotFound(format!("jobs/{job}/{verb}"))),
     };
     app.owner.command(command).await.map(|_| StatusCode::NO_CONTENT)
 }
 
-pub(in crate::master) async fn stop(
+pub(super) async fn stop(
     State(app): State<App>,
-    Path(id): Path<String>,
+    At(OfJob { job }): At<OfJob>,
     Ours(StopRequest { frames }): Ours<StopRequest>,
 ) -> Result<StatusCode, MasterError> {
-    app.owner.command(Command::Stop { job: job_id(&id)?, frames }).await.map(|_| StatusCode::NO_CONTENT)
+    app.owner.command(Command::Stop { job, frames }).await.map(|_| StatusCode::NO_CONTENT)
 }
 
-pub(in crate::master) async fn more(
+pub(super) async fn more(
     State(app): State<App>,
-    Path(id): Path<String>,
+    At(OfJob { job }): At<OfJob>,
     Ours(MoreRequest { samples, frames }): Ours<MoreRequest>,
 ) -> Result<StatusCode, MasterError> {
-    app.owner.command(Command::More { job: job_id(&id)?, samples, frames }).await.map(|_| StatusCode::NO_CONTENT)
+    app.owner.command(Command::More { job, samples, frames }).await.map(|_| StatusCode::NO_CONTENT)
 }
 
 /// Its files go in the background.
-pub(in crate::master) async fn delete_job(
+pub(super) async fn delete_job(
     State(app): State<App>,
-    Path(id): Path<String>,
+    At(OfJob { job }): At<OfJob>,
 ) -> Result<StatusCode, MasterError> {
-    app.owner.command(Command::Delete(job_id(&id)?)).await?;
+    app.owner.command(Command::Delete(job)).await?;
     app.space.wake();
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(in crate::master) async fn blacklist(
-    State(app): State<App>,
-    path: Path<(String, String)>,
-) -> Result<StatusCode, MasterError> {
-    set_blacklist(&app, path, true).await
+pub(super) async fn blacklist(State(app): State<App>, at: At<OfJobAndSlave>) -> Result<StatusCode, MasterError> {
+    set_blacklist(&app, at, true).await
 }
 
-pub(in crate::master) async fn unblacklist(
-    State(app): State<App>,
-    path: Path<(String, String)>,
-) -> Result<StatusCode, MasterError> {
-    set_blacklist(&app, path, false).await
+pub(super) async fn unblacklist(State(app): State<App>, at: At<OfJobAndSlave>) -> Result<StatusCode, MasterError> {
+    set_blacklist(&app, at, false).await
 }
 
 async fn set_blacklist(
     app: &App,
-    Path((job, slave)): Path<(String, String)>,
+    At(OfJobAndSlave { job, slave }): At<OfJobAndSlave>,
     listed: bool,
 ) -> Result<StatusCode, MasterError> {
-    let command = Command::Blacklist { job: job_id(&job)?, slave: slave_id(&slave)?, listed };
+    let command = Command::Blacklist { job, slave, listed };
     app.owner.command(command).await.map(|_| StatusCode::NO_CONTENT)
 }

@@ -15,26 +15,26 @@ use netrender_core::wire::{FarmView, MasterInfo};
 use serde::Deserialize;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-pub(in crate::master) async fn info(State(app): State<App>) -> Answer<MasterInfo> {
+pub(super) async fn info(State(app): State<App>) -> Answer<MasterInfo> {
     let (data, mut info) = (app.data.clone(), (*app.info).clone());
     info.free_bytes = blocking(move || fs4::available_space(&data).ok()).await?;
     Ok(Json(info))
 }
 
-pub(in crate::master) async fn farm(State(app): State<App>) -> Answer<Arc<FarmView>> {
+pub(super) async fn farm(State(app): State<App>) -> Answer<Arc<FarmView>> {
     app.owner.fresh().await.map(Json)
 }
 
-pub(in crate::master) async fn jobs(State(app): State<App>) -> Result<Response, MasterError> {
+pub(super) async fn jobs(State(app): State<App>) -> Result<Response, MasterError> {
     Ok(Json(&app.owner.fresh().await?.jobs).into_response())
 }
 
-pub(in crate::master) async fn slaves(State(app): State<App>) -> Result<Response, MasterError> {
+pub(super) async fn slaves(State(app): State<App>) -> Result<Response, MasterError> {
     Ok(Json(&app.owner.fresh().await?.slaves).into_response())
 }
 
 #[derive(Deserialize)]
-pub(in crate::master) struct EventsQuery {
+pub(super) struct EventsQuery {
     /// `farm`: what changed, too.
     #[serde(default)]
     what: String,
@@ -42,7 +42,7 @@ pub(in crate::master) struct EventsQuery {
 
 /// The revision each time anything changed, and whoever cares asks for what it shows; or, asked for `what=farm`, the lists
 /// and then what changed in them.
-pub(in crate::master) async fn events(State(app): State<App>, Query(asked): Query<EventsQuery>) -> Response {
+pub(super) async fn events(State(app): State<App>, Query(asked): Query<EventsQuery>) -> Response {
     if asked.what == "farm" {
         return SseStream::new(changes::stream(&app)).keep_alive(KeepAlive::default()).into_response();
     }

@@ -1,12 +1,8 @@
 //! What slaves say: who they are, what they hold and want, that they live, what they rendered and what failed.
 
-use super::{Answer, App, Ours, blocking, slave_id, unexpected};
+use super::{Answer, App, At, OfSlave, Ours, blocking, unexpected};
 use crate::master::{error::MasterError, space::discard};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use netrender_core::{
     ids::Timestamp,
     job::Job,
@@ -26,10 +22,7 @@ const POLL: Duration = Duration::from_secs(25);
 /// Errors kept of a slave's report; the whole log is a blob of its own.
 const MAX_ERROR_CHARS: usize = 16 << 10;
 
-pub(in crate::master) async fn register(
-    State(app): State<App>,
-    Ours(request): Ours<RegisterRequest>,
-) -> Answer<RegisterReply> {
+pub(super) async fn register(State(app): State<App>, Ours(request): Ours<RegisterRequest>) -> Answer<RegisterReply> {
     if request.protocol != PROTOCOL {
         return Err(MasterError::OtherProtocol(request.protocol));
     }
@@ -47,12 +40,11 @@ pub(in crate::master) async fn register(
     }
 }
 
-pub(in crate::master) async fn poll(
+pub(super) async fn poll(
     State(app): State<App>,
-    Path(slave): Path<String>,
+    At(OfSlave { slave }): At<OfSlave>,
     Ours(request): Ours<PollRequest>,
 ) -> Answer<PollReply> {
-    let slave = slave_id(&slave)?;
     match tokio::time::timeout(POLL, app.owner.poll(slave, request)).await {
         Ok(reply) => reply.map(|mut reply| {
             if let Some(grant) = &mut reply.grant {
@@ -64,9 +56,9 @@ pub(in crate::master) async fn poll(
     }
 }
 
-pub(in crate::master) async fn heartbeat(
+pub(super) async fn heartbeat(
     State(app): State<App>,
-    Path(slave): Path<String>,
+    At(OfSlave { slave }): At<OfSlave>,
     Ours(beat): Ours<Heartbeat>,
 ) -> Result<StatusCode, MasterError> {
     let Heartbeat { now, log } = beat;
@@ -74,26 +66,21 @@ pub(in crate::master) async fn heartbeat(
         progress.text = progress.text.chars().take(200).collect();
         progress
     });
-    let slave = slave_id(&slave)?;
     app.owner.heard(slave, now.clone()).await?;
     app.live.hear(slave, now.as_ref(), log);
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(in crate::master) async fn leave(
+pub(super) async fn leave(
     State(app): State<App>,
-    Path(slave): Path<String>,
+    At(OfSlave { slave }): At<OfSlave>,
 ) -> Result<StatusCode, MasterError> {
-    let slave = slave_id(&slave)?;
     app.owner.command(Command::Leave(slave)).await?;
     app.live.forget(slave);
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(in crate::master) async fn hand_in(
-    State(app): State<App>,
-    Ours(request): Ours<HandInRequest>,
-) -> Answer<HandInReply> {
+pub(super) async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRequest>) -> Answer<HandInReply> {
     let HandInRequest { slave, job, frame, film, preview, log, seconds, part } = request;
     let warm_up_s = part.as_ref().map_or(0.0, |part| part.warm_up_s);
     if [seconds, warm_up_s].iter().any(|time| !time.is_finite() || *time < 0.0) {
@@ -143,10 +130,7 @@ pub(in crate::master) async fn hand_in(
     handed_in
 }
 
-pub(in crate::master) async fn fail(
-    State(app): State<App>,
-    Ours(request): Ours<FailRequest>,
-) -> Result<StatusCode, MasterError> {
+pub(super) async fn fail(State(app): State<App>, Ours(request): Ours<FailRequest>) -> Result<StatusCode, MasterError> {
     let FailRequest { slave, lease, job, frame, mut error, log } = request;
     if error.message.chars().count() > MAX_ERROR_CHARS {
         // The end of a log is what explains.
