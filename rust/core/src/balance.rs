@@ -15,6 +15,7 @@ use std::cmp::Reverse;
 
 /// What a polling slave wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Want {
     /// Nothing; it only listens for what it must drop.

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 /// A slave was at a frame from here to there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Span {
     /// Who.
     pub slave: SlaveId,
@@ -34,6 +35,7 @@ pub struct Span {
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Somebody did something to a job.
@@ -48,6 +50,7 @@ pub enum Kind {
 
 /// One sentence of the farm's story.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Happening {
     /// When.
     pub at_ms: Timestamp,

@@ -19,6 +19,7 @@ use std::{
 /// Settings of a job that may change while it is on the farm; absent ones stay. What a slave has already is rendered
 /// as it was leased.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct JobEdit {
     /// 0 to 100, more is sooner.

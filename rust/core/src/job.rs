@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 ///   any ──delete──▶ Deleted
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Its tasks may be leased.
@@ -43,6 +44,7 @@ pub enum JobState {
 
 /// How frames may be shared out among slaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// Whole frames only.
@@ -56,6 +58,7 @@ pub enum Split {
 
 /// What the artist asked for. Fixed once accepted, but for what a [`JobEdit`](crate::edit::JobEdit) changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct JobSpec {
     /// As shown in lists.
     pub name: String,

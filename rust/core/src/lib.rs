@@ -22,6 +22,8 @@ mod poll;
 pub mod recipe;
 pub mod retry;
 pub mod scheduler;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod share;
 pub mod slave;
 pub mod snapshot;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// The limits. Counted per frame and per slave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RetryPolicy {
     /// Failed attempts after which a frame is given up and a person must look.
     pub attempts: u32,

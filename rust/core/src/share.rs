@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 /// Some of a frame's samples, one after the other: `offset`, `offset + 1`, ... Never none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Share {
     /// The first, counted from 0.
     pub offset: u32,
@@ -30,6 +31,7 @@ impl Share {
 
 /// How a frame's samples can be rendered apart, as the client's Blender says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SampleSplit {
     /// Of the whole frame.
     pub samples: u32,

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, fmt};
 
 /// Blender's version: major, minor, patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Version(pub [u16; 3]);
 
@@ -18,6 +19,7 @@ impl fmt::Display for Version {
 
 /// Something that computes pixels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Device {
     /// `CPU`, `CUDA`, `OPTIX`, `HIP`, `METAL`, `ONEAPI`.
     #[serde(rename = "type")]
@@ -28,6 +30,7 @@ pub struct Device {
 
 /// What draws a slave's pixels. Another patch, another build or another kind of device may draw them a little otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Build {
     /// Blender's version.
     pub blender: Version,
@@ -48,6 +51,7 @@ impl fmt::Display for Build {
 
 /// What a slave says of itself when it registers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SlaveInfo {
     /// The machine's name.
     pub host: String,
@@ -110,6 +114,7 @@ impl SlaveInfo {
 ///                └──┴───── comes back ───────┘
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SlaveState {
     /// Heard of lately.

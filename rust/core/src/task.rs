@@ -149,6 +149,7 @@ pub struct Failure {
 
 /// Why an attempt failed, for people and for the retry policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TaskError {
     /// A stable word: `render_failed`, `worker_crashed`, `load_failed`, `missing_file`, `bad_picture` ...
     pub kind: String,

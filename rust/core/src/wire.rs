@@ -23,6 +23,7 @@ pub const PROTOCOL: u32 = 5;
 
 /// `GET /api/v1/info`: is this a master, and which?
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MasterInfo {
     /// Always `netrender`.
     pub service: String,
@@ -47,6 +48,7 @@ pub struct MasterInfo {
 
 /// Which of these are not there yet?
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MissingRequest {
     /// Blobs the sender has.
     pub digests: Vec<Digest>,
@@ -54,6 +56,7 @@ pub struct MissingRequest {
 
 /// These.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MissingReply {
     /// Blobs to send.
     pub missing: Vec<Digest>,
@@ -61,6 +64,7 @@ pub struct MissingReply {
 
 /// A job was accepted and is durable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SubmitReply {
     /// Its number.
     pub job: JobId,
@@ -68,6 +72,7 @@ pub struct SubmitReply {
 
 /// `PATCH /api/v1/jobs/{id}` is answered with this.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EditReply {
     /// The number of the job's last edit.
     pub edits: u32,
@@ -75,6 +80,7 @@ pub struct EditReply {
 
 /// `POST /api/v1/jobs/{id}/frames/requeue`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RequeueRequest {
     /// Those that are done or failed are rendered again.
     pub frames: FrameList,
@@ -82,6 +88,7 @@ pub struct RequeueRequest {
 
 /// `POST /api/v1/slaves`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RegisterRequest {
     /// [`PROTOCOL`] of the slave.
     pub protocol: u32,
@@ -98,6 +105,7 @@ pub struct RegisterRequest {
 
 /// The slave is known.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RegisterReply {
     /// Its number.
     pub slave: SlaveId,
@@ -109,6 +117,7 @@ pub struct RegisterReply {
 
 /// A lease in a slave's hands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct HeldLease {
     /// Its number.
     pub lease: LeaseId,
@@ -123,6 +132,7 @@ pub struct HeldLease {
 
 /// `POST /api/v1/slaves/{id}/poll`: held open until there is something to say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PollRequest {
     /// Everything in the slave's hands.
     pub held: Vec<HeldLease>,
@@ -136,6 +146,7 @@ pub struct PollRequest {
 
 /// What to drop, what to do. All empty: nothing for now, poll again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PollReply {
     /// No longer this slave's business.
     pub drop: Vec<HeldLease>,
@@ -155,6 +166,7 @@ impl PollReply {
 
 /// A chunk for a slave, with all it must know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LeaseGrant {
     /// Its number.
     pub lease: LeaseId,
@@ -177,6 +189,7 @@ pub struct LeaseGrant {
 
 /// `POST /api/v1/slaves/{id}/heartbeat`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Heartbeat {
     /// What it renders now.
     pub now: Option<Progress>,
@@ -187,6 +200,7 @@ pub struct Heartbeat {
 
 /// A part of what Blender prints for a frame while it renders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LogNews {
     /// Of which job.
     pub job: JobId,
@@ -200,6 +214,7 @@ pub struct LogNews {
 
 /// How far a frame is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Progress {
     /// Of which job.
     pub job: JobId,
@@ -211,6 +226,7 @@ pub struct Progress {
 
 /// `POST /api/v1/results`. The blobs it names must have been sent before.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct HandInRequest {
     /// Who.
     pub slave: SlaveId,
@@ -233,6 +249,7 @@ pub struct HandInRequest {
 
 /// Which part of a frame is handed in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PartOf {
     /// By which lease.
     pub lease: LeaseId,
@@ -247,6 +264,7 @@ pub struct PartOf {
 
 /// The result is durable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct HandInReply {
     /// False when the frame was done already or the job was canceled; nothing is wrong then.
     pub fresh: bool,
@@ -254,6 +272,7 @@ pub struct HandInReply {
 
 /// `POST /api/v1/failures`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FailRequest {
     /// Who.
     pub slave: SlaveId,
@@ -271,6 +290,7 @@ pub struct FailRequest {
 
 /// `POST /api/v1/jobs/{id}/stop`: hand shared frames over with the samples they have.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct StopRequest {
     /// Which; None: all that have samples, and the job pauses if there are others.
     #[serde(default)]
@@ -279,6 +299,7 @@ pub struct StopRequest {
 
 /// `POST /api/v1/jobs/{id}/more`: finished frames that were shared get more samples.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MoreRequest {
     /// How many more; a frame that was stopped gets at least those it lacks.
     pub samples: u32,
@@ -289,6 +310,7 @@ pub struct MoreRequest {
 
 /// A job in a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct JobView {
     /// Its number.
     pub id: JobId,
@@ -329,6 +351,7 @@ pub struct JobView {
 
 /// A job with its frames.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct JobDetail {
     /// As in lists.
     #[serde(flatten)]
@@ -347,6 +370,7 @@ pub struct JobDetail {
 
 /// How fast a slave samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SpeedView {
     /// Who.
     pub slave: SlaveId,
@@ -358,6 +382,7 @@ pub struct SpeedView {
 
 /// A frame of a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TaskView {
     /// Its number.
     pub frame: Frame,
@@ -394,6 +419,7 @@ pub struct TaskView {
 
 /// A slave in a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SlaveView {
     /// Its number.
     pub id: SlaveId,
@@ -427,6 +453,7 @@ pub struct SlaveView {
 
 /// Everything a watcher shows, in one answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FarmView {
     /// Grows when anything changed.
     pub revision: u64,
@@ -438,6 +465,7 @@ pub struct FarmView {
 
 /// `GET /api/v1/stats`: how the farm does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Stats {
     /// The part of the last hour that the slaves that are there rendered, from 0 to 1; None when none is there.
     pub utilisation: Option<f64>,
@@ -457,6 +485,7 @@ pub struct Stats {
 
 /// Room on the master's disk, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DiskStats {
     /// None when the system does not tell.
     pub free_bytes: Option<u64>,
@@ -470,6 +499,7 @@ pub struct DiskStats {
 
 /// `{"error": {...}}`: the body of every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ErrorBody {
     /// What went wrong.
     pub error: ErrorDetail,
@@ -477,6 +507,7 @@ pub struct ErrorBody {
 
 /// What went wrong, for programs and for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ErrorDetail {
     /// A stable word.
     pub code: String,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// `GET /api/v1/jobs/{job}/frames/{frame}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FrameDetail {
     /// As in the job's list.
     pub task: TaskView,
@@ -20,6 +21,7 @@ pub struct FrameDetail {
 
 /// One try at a frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AttemptView {
     /// Who.
     pub slave: SlaveId,
@@ -39,6 +41,7 @@ pub struct AttemptView {
 
 /// Some samples of a frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ShareView {
     /// Who has them or rendered them; None of samples that are free or in the film of an earlier merge.
     pub slave: Option<SlaveId>,
@@ -54,6 +57,7 @@ pub struct ShareView {
 
 /// Where samples of a frame are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ShareState {
     /// In nobody's hands.
@@ -68,6 +72,7 @@ pub enum ShareState {
 
 /// A pass of a frame's film.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PassView {
     /// The view layer; empty for plain images.
     pub layer: String,
@@ -81,6 +86,7 @@ pub struct PassView {
 
 /// `GET /api/v1/jobs/{job}/files`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FilesView {
     /// Some of them: as many as asked for, from where asked for.
     pub files: Vec<FileView>,
@@ -94,6 +100,7 @@ pub struct FilesView {
 
 /// A file that a job needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FileView {
     /// Where it is on the artist's machine.
     pub path: String,

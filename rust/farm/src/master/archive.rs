@@ -29,21 +29,26 @@ use tokio::{
     sync::mpsc::{self, Sender},
 };
 use tokio_util::io::ReaderStream;
+use utoipa::{IntoParams, ToSchema};
 use zip::{Directory, Entry};
 
 /// Read from a file at a time.
 const WINDOW: usize = 256 << 10;
 
 /// Which of a job's pictures.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Chosen {
     /// Such as `1-10,15`; all that are done without it.
+    #[param(value_type = Option<String>)]
     frames: Option<FrameList>,
+    /// Films, JPEGs, or both.
     #[serde(default)]
+    #[param(inline)]
     what: What,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum What {
     Exr,
@@ -177,6 +182,11 @@ async fn pack(app: &App, entries: Vec<(Entry, Digest)>, pipe: &Sender<io::Result
 }
 
 /// The addresses of a job's pictures, one a line, for `wget -i`.
+#[utoipa::path(
+    get, path = "/jobs/{job}/urls.txt", tag = "downloads",
+    params(OfJob, Chosen),
+    responses((status = OK, body = String)),
+)]
 pub(super) async fn urls(
     State(app): State<App>,
     At(OfJob { job }): At<OfJob>,

@@ -19,8 +19,17 @@ use netrender_core::{
     wire::{EditReply, RequeueRequest},
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 
+/// Changes settings of a job; absent ones stay.
+///
 /// With `If-Match: <edits of the job>` it is refused when somebody else edited the job meanwhile.
+#[utoipa::path(
+    patch, path = "/jobs/{job}", tag = "jobs",
+    params(OfJob, ("If-Match" = Option<String>, Header, description = "The number of the edit that was seen")),
+    request_body = JobEdit,
+    responses((status = OK, body = EditReply)),
+)]
 pub async fn edit_job(
     State(app): State<App>,
     At(OfJob { job }): At<OfJob>,
@@ -44,7 +53,13 @@ fn seen(headers: &HeaderMap) -> Result<Option<u32>, MasterError> {
     number.map(Some).map_err(|_| MasterError::BadRequest(format!("If-Match: {text:?} is not the number of an edit")))
 }
 
-/// Their pictures go at once.
+/// Renders frames again. Their pictures go at once.
+#[utoipa::path(
+    post, path = "/jobs/{job}/frames/requeue", tag = "frames",
+    params(OfJob),
+    request_body = RequeueRequest,
+    responses((status = NO_CONTENT)),
+)]
 pub async fn requeue_frames(
     State(app): State<App>,
     At(OfJob { job }): At<OfJob>,
@@ -72,14 +87,19 @@ fn duty(verb: &str) -> Option<Duty> {
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
 pub struct Order {
-    /// Its number.
+    /// The slave's number.
+    #[param(value_type = u32, example = 1)]
     slave: SlaveId,
-    /// `pause`, `resume`, `drain` or `stop`.
+    /// What to do.
+    #[param(pattern = "^(pause|resume|drain|stop)$")]
     verb: String,
 }
 
+/// Pauses a slave, lets it go on, lets it end after what it has, or stops it.
+#[utoipa::path(post, path = "/slaves/{slave}/{verb}", tag = "slaves", params(Order), responses((status = NO_CONTENT)))]
 pub async fn order_slave(
     State(app): State<App>,
     At(Order { slave, verb }): At<Order>,

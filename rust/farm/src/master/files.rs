@@ -22,6 +22,18 @@ use netrender_core::{
 
 /// `/thumb_1_7.jpg`, `/render_1_7.exr`, `/log_1_7.log`; `/thumb_1.jpg` for the last frame of the job that has a picture;
 /// `/result_1.zip` for all of them.
+#[utoipa::path(
+    get, path = "/{name}", tag = "downloads",
+    params(
+        (
+            "name" = String,
+            Path,
+            pattern = r"^((thumb|render|log)_[0-9]{1,9}_-?[0-9]{1,6}\.(jpg|exr|log)|thumb_[0-9]{1,9}\.jpg|result_[0-9]{1,9}\.zip)$",
+        ),
+        Chosen,
+    ),
+    responses((status = OK, description = "The file")),
+)]
 pub(super) async fn plain(
     State(app): State<App>,
     Path(name): Path<String>,

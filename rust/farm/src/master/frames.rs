@@ -32,6 +32,7 @@ use std::{
     time::UNIX_EPOCH,
 };
 use tokio::sync::Semaphore;
+use utoipa::IntoParams;
 
 /// Pictures of passes that are kept for the next exposure.
 const KEPT_BYTES: usize = 128 << 20;
@@ -48,7 +49,12 @@ const MAX_LOG: u64 = 256 << 10;
 const LOG_SIZE: HeaderName = HeaderName::from_static("x-log-size");
 const LOG_NEXT: HeaderName = HeaderName::from_static("x-log-next");
 
-/// `/api/v1/jobs/1/frames/7`
+/// A frame looked at closely: who tried it, which samples are where.
+#[utoipa::path(
+    get, path = "/jobs/{job}/frames/{frame}", tag = "frames", operation_id = "frame",
+    params(OfFrame),
+    responses((status = OK, body = FrameDetail)),
+)]
 pub(super) async fn detail(
     State(app): State<App>,
     At(OfFrame { job, frame }): At<OfFrame>,
@@ -93,7 +99,12 @@ async fn film(app: &App, job: JobId, frame: Frame) -> Result<(Digest, Expect), M
     found.ok_or_else(|| MasterError::NotThere(format!("frame {frame} of job {job} is not rendered yet")))
 }
 
-/// `/api/v1/jobs/1/frames/7/passes`
+/// The passes of a frame that is done.
+#[utoipa::path(
+    get, path = "/jobs/{job}/frames/{frame}/passes", tag = "frames",
+    params(OfFrame),
+    responses((status = OK, body = [PassView])),
+)]
 pub(super) async fn passes(
     State(app): State<App>,
     At(OfFrame { job, frame }): At<OfFrame>,
@@ -113,7 +124,8 @@ fn unreadable(error: FilmError) -> MasterError {
 }
 
 /// What of a film is shown, and how.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Shown {
     /// The view layer; the film's own picture without `pass`.
@@ -171,7 +183,12 @@ impl Passes {
     }
 }
 
-/// `/api/v1/jobs/1/frames/7/image.png`
+/// A pass of a frame as a PNG.
+#[utoipa::path(
+    get, path = "/jobs/{job}/frames/{frame}/image.png", tag = "frames",
+    params(OfFrame, Shown),
+    responses((status = OK, body = [u8], content_type = "image/png")),
+)]
 pub(super) async fn png(
     State(app): State<App>,
     At(of): At<OfFrame>,
@@ -181,7 +198,12 @@ pub(super) async fn png(
     image(&app, of, &asked, shown, "image/png", Picture::png).await
 }
 
-/// `/api/v1/jobs/1/frames/7/image.jpg`
+/// A pass of a frame as a JPEG.
+#[utoipa::path(
+    get, path = "/jobs/{job}/frames/{frame}/image.jpg", tag = "frames",
+    params(OfFrame, Shown),
+    responses((status = OK, body = [u8], content_type = "image/jpeg")),
+)]
 pub(super) async fn jpeg(
     State(app): State<App>,
     At(of): At<OfFrame>,
@@ -228,7 +250,8 @@ async fn image(
     send_made(&tag, made.await?.map_err(unreadable)?.into(), about)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LogPart {
     /// The first byte wanted.
@@ -240,7 +263,21 @@ pub(super) struct LogPart {
     slave: Option<u32>,
 }
 
-/// `/api/v1/jobs/1/frames/7/log`: a part of what Blender printed, or prints. `X-Log-Size` says how much there is, `X-Log-Next` where to go on.
+/// A part of what Blender printed, or prints; 256 KiB at most.
+#[utoipa::path(
+    get, path = "/jobs/{job}/frames/{frame}/log", tag = "frames",
+    params(OfFrame, LogPart),
+    responses(
+        (
+            status = OK,
+            body = String,
+            headers(
+                ("X-Log-Size" = u64, description = "How many bytes there are"),
+                ("X-Log-Next" = u64, description = "Where the next part begins"),
+            ),
+        ),
+    ),
+)]
 pub(super) async fn log(
     State(app): State<App>,
     At(OfFrame { job, frame }): At<OfFrame>,

@@ -18,7 +18,7 @@ use super::{
     inputs, intake,
     live::Live,
     merge::Pictures,
-    metrics, page,
+    metrics, openapi, page,
     space::Space,
     story, web,
 };
@@ -27,12 +27,13 @@ pub(super) use asked::{Asked, At, OfBlob, OfFrame, OfJob, OfJobAndSlave, OfSlave
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
-    http::{Method, Uri},
+    http::{HeaderMap, Method, Uri},
     middleware,
-    routing::{get, post, put},
+    routing::get,
 };
 use netrender_core::{scheduler::Reply, wire::MasterInfo};
 use std::sync::Arc;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Largest JSON body taken; a manifest comes as a blob.
 const MAX_JSON: usize = 8 << 20;
@@ -63,57 +64,72 @@ pub struct App {
     pub heartbeat_s: f64,
 }
 
-/// Every route.
+/// Every route. Those that describe themselves are in openapi.json.
 pub fn router(app: App) -> Router {
-    let api = Router::new()
-        .route("/info", get(lists::info))
-        .route("/farm", get(lists::farm))
-        .route("/events", get(lists::events))
-        .route("/blobs/missing", post(blobs::missing))
-        .route("/jobs", get(lists::jobs).post(jobs::submit))
-        .route("/jobs/{job}", get(jobs::job).patch(control::edit_job).delete(jobs::delete_job))
-        .route("/jobs/{job}/stop", post(jobs::stop))
-        .route("/jobs/{job}/more", post(jobs::more))
-        .route("/jobs/{job}/frames/requeue", post(control::requeue_frames))
-        .route("/jobs/{job}/frames/{frame}", get(frames::detail))
-        .route("/jobs/{job}/frames/{frame}/passes", get(frames::passes))
-        .route("/jobs/{job}/frames/{frame}/image.png", get(frames::png))
-        .route("/jobs/{job}/frames/{frame}/image.jpg", get(frames::jpeg))
-        .route("/jobs/{job}/frames/{frame}/log", get(frames::log))
-        .route("/jobs/{job}/files", get(inputs::files))
-        .route("/jobs/{job}/urls.txt", get(archive::urls))
-        .route("/jobs/{job}/{verb}", post(jobs::change_job))
-        .route("/jobs/{job}/blacklist/{slave}", put(jobs::blacklist).delete(jobs::unblacklist))
-        .route("/slaves", get(lists::slaves).post(work::register))
-        .route("/slaves/{slave}/poll", post(work::poll))
-        .route("/slaves/{slave}/heartbeat", post(work::heartbeat))
-        .route("/slaves/{slave}/leave", post(work::leave))
-        .route("/slaves/{slave}/{verb}", post(control::order_slave))
-        .route("/timeline", get(story::timeline))
-        .route("/history", get(story::history))
-        .route("/errors", get(story::errors))
-        .route("/stats", get(story::stats))
-        .route("/results", post(work::hand_in))
-        .route("/failures", post(work::fail))
-        .layer(DefaultBodyLimit::max(MAX_JSON))
-        .route("/pieces/missing", post(intake::missing).layer(DefaultBodyLimit::max(intake::MAX_ASKED * 32)))
-        .route("/pieces/get", post(intake::get))
-        .route("/pieces", post(intake::put).layer(DefaultBodyLimit::disable()))
-        .route("/blobs/{digest}", put(blobs::put_blob).get(blobs::get_blob).layer(DefaultBodyLimit::disable()));
+    let (described, description) = described().split_for_parts();
+    let description = openapi::describe(description);
     Router::new()
-        .nest("/api/v1", api)
+        .route(
+            "/api/v1/openapi.json",
+            get(|asked: HeaderMap| async move { openapi::answer(&asked, description.clone()) }),
+        )
         .route("/", get(web::index))
         .route("/web/{*name}", get(web::file))
-        .route("/metrics", get(metrics::metrics))
         .route("/plain", get(page::list))
         .route("/plain/{job}", get(page::job))
-        .route("/{name}", get(files::plain))
+        .merge(described)
         .fallback(|uri: Uri| async move { MasterError::NotFound(uri.path().to_owned()) })
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
             MasterError::WrongMethod(method.to_string(), uri.path().to_owned())
         })
         .layer(middleware::from_fn(page::for_readers))
         .with_state(app)
+}
+
+fn described() -> OpenApiRouter<App> {
+    let api = OpenApiRouter::default()
+        .routes(routes!(lists::info))
+        .routes(routes!(lists::farm))
+        .routes(routes!(lists::events))
+        .routes(routes!(lists::jobs, jobs::submit))
+        .routes(routes!(jobs::job, control::edit_job, jobs::delete_job))
+        .routes(routes!(jobs::stop))
+        .routes(routes!(jobs::more))
+        .routes(routes!(jobs::change_job))
+        .routes(routes!(jobs::blacklist, jobs::unblacklist))
+        .routes(routes!(control::requeue_frames))
+        .routes(routes!(frames::detail))
+        .routes(routes!(frames::passes))
+        .routes(routes!(frames::png))
+        .routes(routes!(frames::jpeg))
+        .routes(routes!(frames::log))
+        .routes(routes!(inputs::files))
+        .routes(routes!(archive::urls))
+        .routes(routes!(lists::slaves, work::register))
+        .routes(routes!(work::poll))
+        .routes(routes!(work::heartbeat))
+        .routes(routes!(work::leave))
+        .routes(routes!(control::order_slave))
+        .routes(routes!(story::timeline))
+        .routes(routes!(story::history))
+        .routes(routes!(story::errors))
+        .routes(routes!(story::stats))
+        .routes(routes!(work::hand_in))
+        .routes(routes!(work::fail))
+        .routes(routes!(blobs::missing))
+        .layer(DefaultBodyLimit::max(MAX_JSON));
+    let lists_of_pieces = OpenApiRouter::default()
+        .routes(routes!(intake::missing))
+        .routes(routes!(intake::get))
+        .layer(DefaultBodyLimit::max(intake::MAX_ASKED * 32));
+    let of_any_size = OpenApiRouter::default()
+        .routes(routes!(intake::put))
+        .routes(routes!(blobs::put_blob, blobs::get_blob))
+        .layer(DefaultBodyLimit::disable());
+    OpenApiRouter::default()
+        .nest("/api/v1", api.merge(lists_of_pieces).merge(of_any_size))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(files::plain))
 }
 
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, MasterError> {

@@ -14,13 +14,15 @@ use netrender_core::{
     wire::{FileView, FilesView},
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 /// Files in one answer when nothing is said, and at most.
 const FILES: usize = 1_000;
 const MAX_FILES: usize = 10_000;
 
 /// What part of the list is wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Part {
     /// How many files come before.
@@ -30,7 +32,12 @@ pub(super) struct Part {
     limit: Option<usize>,
 }
 
-/// `/api/v1/jobs/1/files`
+/// The files a job needs, and what of them is missing.
+#[utoipa::path(
+    get, path = "/jobs/{job}/files", tag = "jobs",
+    params(OfJob, Part),
+    responses((status = OK, body = FilesView)),
+)]
 pub(super) async fn files(
     State(app): State<App>,
     At(OfJob { job }): At<OfJob>,

@@ -35,18 +35,33 @@ const MAX_SKIPPED: usize = 64 << 20;
 /// Largest manifest read into memory.
 const MAX_MANIFEST: u64 = 512 << 20;
 
-/// For each digest asked about one bit, lowest first: 1 when it is missing.
-pub async fn missing(State(app): State<App>, body: Bytes) -> Result<Bytes, MasterError> {
+/// Which of these pieces are not there yet? For each digest one bit, lowest first: 1 when it is missing.
+#[utoipa::path(
+    post, path = "/pieces/missing", tag = "transfer", operation_id = "missing_pieces",
+    request_body(content = [u8], content_type = "application/octet-stream", description = "Digests of 32 bytes each"),
+    responses((status = OK, body = [u8], content_type = "application/octet-stream")),
+)]
+pub async fn missing(State(app): State<App>, body: Bytes) -> Result<Response, MasterError> {
     let digests = digests(&body, MAX_ASKED)?;
     let missing = blocking(move || app.pieces.missing(&digests)).await??;
     let mut bits = vec![0u8; missing.len().div_ceil(8)];
     for (at, missing) in missing.into_iter().enumerate() {
         bits[at / 8] |= u8::from(missing) << (at % 8);
     }
-    Ok(bits.into())
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bits).into_response())
 }
 
 /// Takes pieces. They are durable when a job that needs them is accepted.
+#[utoipa::path(
+    post, path = "/pieces", tag = "transfer", operation_id = "put_pieces",
+    request_body(
+        content = [u8],
+        content_type = "application/octet-stream",
+        description = "Records, one after the other: digest (32 bytes), length and number of bytes that follow (32 bits \
+                       each, little-endian), the bytes, packed with zstd if they are fewer than the length",
+    ),
+    responses((status = NO_CONTENT)),
+)]
 pub async fn put(State(app): State<App>, body: Body) -> Result<StatusCode, MasterError> {
     let mut records = Records::new(body.into_data_stream());
     let room = check_room(&app.data);
@@ -69,6 +84,11 @@ pub async fn put(State(app): State<App>, body: Body) -> Result<StatusCode, Maste
 }
 
 /// Gives pieces, in the order asked for. All of them or an error; one that proves rotten on the way ends the answer.
+#[utoipa::path(
+    post, path = "/pieces/get", tag = "transfer", operation_id = "get_pieces",
+    request_body(content = [u8], content_type = "application/octet-stream", description = "Digests of 32 bytes each"),
+    responses((status = OK, body = [u8], content_type = "application/octet-stream", description = "Records")),
+)]
 pub async fn get(State(app): State<App>, body: Bytes) -> Result<Response, MasterError> {
     let digests = digests(&body, MAX_GIVEN)?;
     let asked = digests.clone();

@@ -17,6 +17,11 @@ use netrender_core::{
 };
 use std::fmt::{Display, Write};
 
+/// Figures for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "farm",
+    responses((status = OK, body = String, content_type = "text/plain")),
+)]
 pub(super) async fn metrics(State(app): State<App>) -> Result<Response, MasterError> {
     let farm = app.owner.fresh().await?;
     let data = app.data.clone();

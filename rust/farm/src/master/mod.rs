@@ -16,6 +16,7 @@ mod intake;
 mod live;
 mod merge;
 mod metrics;
+mod openapi;
 mod owner;
 mod page;
 mod space;

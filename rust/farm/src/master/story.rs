@@ -20,25 +20,29 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
 };
+use utoipa::IntoParams;
 
 const HOUR_MS: u64 = 3_600_000;
 /// Most spans in one answer: more than a screen has columns for a hundred slaves.
 const MOST_SPANS: u32 = 20_000;
 const MOST_HAPPENINGS: u32 = 1_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct TimelineQuery {
     from_ms: Option<u64>,
     to_ms: Option<u64>,
     slave: Option<u32>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct HistoryQuery {
     limit: Option<u32>,
 }
 
-/// The last hour unless told otherwise.
+/// Who rendered what when: the last hour unless told otherwise, the latest 20,000 in order of their ends.
+#[utoipa::path(get, path = "/timeline", tag = "farm", params(TimelineQuery), responses((status = OK, body = [Span])))]
 pub async fn timeline(
     State(app): State<App>,
     Asked(asked): Asked<TimelineQuery>,
@@ -49,6 +53,12 @@ pub async fn timeline(
     read(&app, move |app| app.history.spans(from, to, slave, MOST_SPANS)).await.map(Json)
 }
 
+/// What happened, newest first.
+#[utoipa::path(
+    get, path = "/history", tag = "farm",
+    params(HistoryQuery),
+    responses((status = OK, body = [Happening])),
+)]
 pub async fn history(
     State(app): State<App>,
     Asked(asked): Asked<HistoryQuery>,
@@ -57,7 +67,8 @@ pub async fn history(
     read(&app, move |app| app.history.happenings(most)).await.map(Json)
 }
 
-/// Of the last day.
+/// What failed in the last day, newest first.
+#[utoipa::path(get, path = "/errors", tag = "farm", responses((status = OK, body = [Happening])))]
 pub async fn errors(State(app): State<App>) -> Result<Json<Vec<Happening>>, MasterError> {
     let since = Timestamp(wall_clock().0.saturating_sub(24 * HOUR_MS));
     read(&app, move |app| app.history.failures(since, MOST_HAPPENINGS)).await.map(Json)
@@ -107,6 +118,8 @@ impl Now {
     }
 }
 
+/// How the farm does.
+#[utoipa::path(get, path = "/stats", tag = "farm", responses((status = OK, body = Stats)))]
 pub async fn stats(State(app): State<App>) -> Result<Json<Stats>, MasterError> {
     let now = app.owner.look(Now::of).await?;
     let to = wall_clock();

@@ -11,6 +11,7 @@ use netrender_core::{
     ids::{Frame, JobId, SlaveId},
 };
 use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::IntoParams;
 
 /// A JSON body of ours; anything else is a clear 400, in our own error form.
 pub struct Ours<T>(pub T);
@@ -59,34 +60,46 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
 pub struct OfJob {
     /// Its number.
+    #[param(value_type = u32, example = 1)]
     pub job: JobId,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
 pub struct OfFrame {
     /// Of which job.
+    #[param(value_type = u32, example = 1)]
     pub job: JobId,
     /// Its number on the timeline.
+    #[param(value_type = i32, example = 1)]
     pub frame: Frame,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
 pub struct OfSlave {
     /// Its number.
+    #[param(value_type = u32, example = 1)]
     pub slave: SlaveId,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
 pub struct OfJobAndSlave {
+    #[param(value_type = u32, example = 1)]
     pub job: JobId,
+    #[param(value_type = u32, example = 1)]
     pub slave: SlaveId,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
 pub struct OfBlob {
     /// The BLAKE3 digest of its bytes, as 64 digits.
+    #[param(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub digest: Digest,
 }

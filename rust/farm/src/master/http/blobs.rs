@@ -19,11 +19,24 @@ use netrender_core::wire::{MissingReply, MissingRequest};
 /// Largest blob taken: a 16K film with a hundred channels.
 const MAX_BLOB: u64 = 64 << 30;
 
+/// Which of these blobs are not there yet?
+#[utoipa::path(
+    post, path = "/blobs/missing", tag = "transfer", operation_id = "missing_blobs",
+    request_body = MissingRequest,
+    responses((status = OK, body = MissingReply)),
+)]
 pub(super) async fn missing(State(app): State<App>, Ours(request): Ours<MissingRequest>) -> Answer<MissingReply> {
     let look = move || request.digests.into_iter().filter(|digest| !app.blobs.has(digest)).collect();
     Ok(Json(MissingReply { missing: blocking(look).await? }))
 }
 
+/// Takes a blob.
+#[utoipa::path(
+    put, path = "/blobs/{digest}", tag = "transfer",
+    params(OfBlob),
+    request_body(content = [u8], content_type = "application/octet-stream"),
+    responses((status = CREATED), (status = OK, description = "It was there")),
+)]
 pub(super) async fn put_blob(
     State(app): State<App>,
     At(OfBlob { digest }): At<OfBlob>,
@@ -46,7 +59,12 @@ pub(super) async fn put_blob(
     Ok(StatusCode::CREATED)
 }
 
-/// A blob by its digest.
+/// A blob.
+#[utoipa::path(
+    get, path = "/blobs/{digest}", tag = "transfer",
+    params(OfBlob),
+    responses((status = OK, body = [u8], content_type = "application/octet-stream")),
+)]
 pub(super) async fn get_blob(
     State(app): State<App>,
     At(OfBlob { digest }): At<OfBlob>,

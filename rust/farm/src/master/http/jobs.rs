@@ -10,7 +10,16 @@ use netrender_core::{
     wire::{JobDetail, MoreRequest, StopRequest, SubmitReply},
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 
+/// Queues a job.
+///
+/// Its list of files and all pieces of them must be there. Sent again with the same key it is the same job.
+#[utoipa::path(
+    post, path = "/jobs", tag = "jobs",
+    request_body = JobSpec,
+    responses((status = CREATED, body = SubmitReply)),
+)]
 pub(super) async fn submit(
     State(app): State<App>,
     Ours(spec): Ours<JobSpec>,
@@ -24,18 +33,25 @@ pub(super) async fn submit(
     }
 }
 
+/// A job with its frames.
+#[utoipa::path(get, path = "/jobs/{job}", tag = "jobs", params(OfJob), responses((status = OK, body = JobDetail)))]
 pub(super) async fn job(State(app): State<App>, At(OfJob { job }): At<OfJob>) -> Answer<JobDetail> {
     app.owner.job(job, view::detail).await.map(Json)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
 pub(super) struct Change {
-    /// Its number.
+    /// The job's number.
+    #[param(value_type = u32, example = 1)]
     job: JobId,
-    /// `pause`, `resume`, `cancel` or `requeue`.
+    /// What to do.
+    #[param(pattern = "^(pause|resume|cancel|requeue)$")]
     verb: String,
 }
 
+/// Pauses a job, lets it go on, cancels it, or renders all its frames that failed again.
+#[utoipa::path(post, path = "/jobs/{job}/{verb}", tag = "jobs", params(Change), responses((status = NO_CONTENT)))]
 pub(super) async fn change_job(
     State(app): State<App>,
     At(Change { job, verb }): At<Change>,
@@ -50,6 +66,13 @@ pub(super) async fn change_job(
     app.owner.command(command).await.map(|_| StatusCode::NO_CONTENT)
 }
 
+/// Hands frames over as they are that several slaves render together.
+#[utoipa::path(
+    post, path = "/jobs/{job}/stop", tag = "jobs",
+    params(OfJob),
+    request_body = StopRequest,
+    responses((status = NO_CONTENT)),
+)]
 pub(super) async fn stop(
     State(app): State<App>,
     At(OfJob { job }): At<OfJob>,
@@ -58,6 +81,13 @@ pub(super) async fn stop(
     app.owner.command(Command::Stop { job, frames }).await.map(|_| StatusCode::NO_CONTENT)
 }
 
+/// Gives frames more samples.
+#[utoipa::path(
+    post, path = "/jobs/{job}/more", tag = "jobs",
+    params(OfJob),
+    request_body = MoreRequest,
+    responses((status = NO_CONTENT)),
+)]
 pub(super) async fn more(
     State(app): State<App>,
     At(OfJob { job }): At<OfJob>,
@@ -66,7 +96,8 @@ pub(super) async fn more(
     app.owner.command(Command::More { job, samples, frames }).await.map(|_| StatusCode::NO_CONTENT)
 }
 
-/// Its files go in the background.
+/// Deletes a job. Its files go in the background.
+#[utoipa::path(delete, path = "/jobs/{job}", tag = "jobs", params(OfJob), responses((status = NO_CONTENT)))]
 pub(super) async fn delete_job(
     State(app): State<App>,
     At(OfJob { job }): At<OfJob>,
@@ -76,10 +107,22 @@ pub(super) async fn delete_job(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Keeps a slave off a job.
+#[utoipa::path(
+    put, path = "/jobs/{job}/blacklist/{slave}", tag = "jobs",
+    params(OfJobAndSlave),
+    responses((status = NO_CONTENT)),
+)]
 pub(super) async fn blacklist(State(app): State<App>, at: At<OfJobAndSlave>) -> Result<StatusCode, MasterError> {
     set_blacklist(&app, at, true).await
 }
 
+/// Lets a slave at a job again.
+#[utoipa::path(
+    delete, path = "/jobs/{job}/blacklist/{slave}", tag = "jobs",
+    params(OfJobAndSlave),
+    responses((status = NO_CONTENT)),
+)]
 pub(super) async fn unblacklist(State(app): State<App>, at: At<OfJobAndSlave>) -> Result<StatusCode, MasterError> {
     set_blacklist(&app, at, false).await
 }

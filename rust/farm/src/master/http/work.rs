@@ -22,6 +22,12 @@ const POLL: Duration = Duration::from_secs(25);
 /// Errors kept of a slave's report; the whole log is a blob of its own.
 const MAX_ERROR_CHARS: usize = 16 << 10;
 
+/// A slave says who it is and what it can do.
+#[utoipa::path(
+    post, path = "/slaves", tag = "work",
+    request_body = RegisterRequest,
+    responses((status = OK, body = RegisterReply)),
+)]
 pub(super) async fn register(State(app): State<App>, Ours(request): Ours<RegisterRequest>) -> Answer<RegisterReply> {
     if request.protocol != PROTOCOL {
         return Err(MasterError::OtherProtocol(request.protocol));
@@ -40,6 +46,13 @@ pub(super) async fn register(State(app): State<App>, Ours(request): Ours<Registe
     }
 }
 
+/// A slave says what it holds and wants. Held open until there is something to say, for 25 s at most.
+#[utoipa::path(
+    post, path = "/slaves/{slave}/poll", tag = "work",
+    params(OfSlave),
+    request_body = PollRequest,
+    responses((status = OK, body = PollReply)),
+)]
 pub(super) async fn poll(
     State(app): State<App>,
     At(OfSlave { slave }): At<OfSlave>,
@@ -56,6 +69,13 @@ pub(super) async fn poll(
     }
 }
 
+/// A slave's sign of life.
+#[utoipa::path(
+    post, path = "/slaves/{slave}/heartbeat", tag = "work",
+    params(OfSlave),
+    request_body = Heartbeat,
+    responses((status = NO_CONTENT)),
+)]
 pub(super) async fn heartbeat(
     State(app): State<App>,
     At(OfSlave { slave }): At<OfSlave>,
@@ -71,6 +91,8 @@ pub(super) async fn heartbeat(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// A slave stops; what it has goes back to the queue.
+#[utoipa::path(post, path = "/slaves/{slave}/leave", tag = "work", params(OfSlave), responses((status = NO_CONTENT)))]
 pub(super) async fn leave(
     State(app): State<App>,
     At(OfSlave { slave }): At<OfSlave>,
@@ -80,6 +102,12 @@ pub(super) async fn leave(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// A slave hands in a frame, or some samples of one. The blobs it names must be there.
+#[utoipa::path(
+    post, path = "/results", tag = "work",
+    request_body = HandInRequest,
+    responses((status = OK, body = HandInReply)),
+)]
 pub(super) async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRequest>) -> Answer<HandInReply> {
     let HandInRequest { slave, job, frame, film, preview, log, seconds, part } = request;
     let warm_up_s = part.as_ref().map_or(0.0, |part| part.warm_up_s);
@@ -130,6 +158,8 @@ pub(super) async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRe
     handed_in
 }
 
+/// A slave says that a frame failed.
+#[utoipa::path(post, path = "/failures", tag = "work", request_body = FailRequest, responses((status = NO_CONTENT)))]
 pub(super) async fn fail(State(app): State<App>, Ours(request): Ours<FailRequest>) -> Result<StatusCode, MasterError> {
     let FailRequest { slave, lease, job, frame, mut error, log } = request;
     if error.message.chars().count() > MAX_ERROR_CHARS {
