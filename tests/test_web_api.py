@@ -6,7 +6,10 @@ import io
 import subprocess
 import zipfile
 from pathlib import Path
+from urllib.parse import quote
 
+import film
+import numpy
 import pytest
 from chaos import fake_blender
 from master_api import MasterApi, digest_of
@@ -102,10 +105,10 @@ def test_wget_gets_pictures_and_never_moves_an_exr_for_a_jpeg(done, tmp_path):
 
 
 def test_a_download_is_continued_and_nothing_is_sent_twice(done, tmp_path):
-    film = films(done)[3].read_bytes()
+    picture = films(done)[3].read_bytes()
     name = "/render_1_3.exr"
     status, headers, body = ask(done, "GET", name)
-    assert (status, body) == (200, film)
+    assert (status, body) == (200, picture)
     assert headers["Accept-Ranges"] == "bytes"
     assert headers["Content-Type"] == "image/x-exr"
     assert headers["Content-Disposition"] == 'inline; filename="render_1_3.exr"'
@@ -113,11 +116,11 @@ def test_a_download_is_continued_and_nothing_is_sent_twice(done, tmp_path):
     tag = headers["ETag"]
 
     status, headers, body = ask(done, "HEAD", name)
-    assert (status, body, headers["Content-Length"], headers["ETag"]) == (200, b"", str(len(film)), tag)
+    assert (status, body, headers["Content-Length"], headers["ETag"]) == (200, b"", str(len(picture)), tag)
     status, headers, body = ask(done, "GET", name, If_None_Match=f'"other", {tag}')
     assert (status, body, headers["ETag"]) == (304, b"", tag)
 
-    size = len(film)
+    size = len(picture)
     for asked, first, last in (
         ("bytes=0-0", 0, 0),
         ("bytes=100-199", 100, 199),
@@ -126,23 +129,23 @@ def test_a_download_is_continued_and_nothing_is_sent_twice(done, tmp_path):
         (f"bytes=5-{size * 2}", 5, size - 1),
     ):
         status, headers, body = ask(done, "GET", name, Range=asked)
-        assert (status, body) == (206, film[first : last + 1]), asked
+        assert (status, body) == (206, picture[first : last + 1]), asked
         assert headers["Content-Range"] == f"bytes {first}-{last}/{size}"
         assert headers["Content-Length"] == str(last - first + 1)
     status, headers, body = ask(done, "GET", name, Range=f"bytes={size}-")
     assert (status, headers["Content-Range"], body) == (416, f"bytes */{size}", b"")
-    assert ask(done, "GET", name, Range="bytes=0-9,20-29")[::2] == (200, film)
+    assert ask(done, "GET", name, Range="bytes=0-9,20-29")[::2] == (200, picture)
     assert ask(done, "GET", name, Range="bytes=5-", If_Range=tag)[0] == 206
-    assert ask(done, "GET", name, Range="bytes=5-", If_Range='"older"')[::2] == (200, film)
+    assert ask(done, "GET", name, Range="bytes=5-", If_Range='"older"')[::2] == (200, picture)
 
     (tmp_path / "part").mkdir()
-    (tmp_path / "part" / "render_1_3.exr").write_bytes(film[:1000])
+    (tmp_path / "part" / "render_1_3.exr").write_bytes(picture[:1000])
     wget(tmp_path / "part", "--continue", f"{done.url}{name}")
-    assert (tmp_path / "part" / "render_1_3.exr").read_bytes() == film
+    assert (tmp_path / "part" / "render_1_3.exr").read_bytes() == picture
 
-    digest = digest_of(film)
+    digest = digest_of(picture)
     status, headers, body = ask(done, "GET", f"/api/v1/blobs/{digest}")
-    assert (status, body) == (200, film)
+    assert (status, body) == (200, picture)
     assert "immutable" in headers["Cache-Control"]
 
 
@@ -238,9 +241,9 @@ def test_plain_pages_lead_to_everything(done):
     assert "href='/plain/1?skip=0'" in ask(done, "GET", "/plain/1?skip=8")[2].decode()
 
 
-def pixels(png):
-    """(width, height, {(x, y): (r, g, b)}) of a PNG, by ImageMagick."""
-    made = subprocess.run(["convert", "png:-", "ppm:-"], input=png, capture_output=True, check=True).stdout
+def pixels(image):
+    """(width, height, {(x, y): (r, g, b)}) of a picture, by ImageMagick."""
+    made = subprocess.run(["convert", "-", "ppm:-"], input=image, capture_output=True, check=True).stdout
     magic, width, height, most, rest = made.replace(b"\n", b" ").split(b" ", 4)
     assert (magic, most) == (b"P6", b"255")
     width, height = int(width), int(height)
@@ -405,3 +408,26 @@ def test_figures_for_prometheus(farm, fake, tmp_path):
     assert values("netrender_frames") == {"done": 3, "failed": 0, "rendering": 0, "waiting": 5}
     assert values("netrender_slaves") == {"busy": 0, "idle": 1, "paused": 0, "lost": 0}
     assert 0 < values("netrender_disk_free_bytes")[None] <= values("netrender_disk_size_bytes")[None]
+
+
+def test_passes_of_a_real_frame_are_shown(farm, any_blender, tmp_path):
+    """Blender 3.4 writes one part with all channels, 5.0 a part for each pass."""
+    blend = any_blender.build(tmp_path / "shot.blend", "frames=1-1", "rich")
+    master = farm.master()
+    farm.slave(master, any_blender)
+    farm.submit(master, any_blender, blend, "--wait")
+    api = MasterApi(master.url)
+    frame = "api/v1/jobs/1/frames/1"
+    passes = {one["pass"]: one for one in api.get(f"{frame}/passes").json() if one["layer"] == "ViewLayer"}
+    assert sorted(passes["Combined"]["channels"]) == ["A", "B", "G", "R"]
+    width, height, _ = pixels(api.get("thumb_1_1.jpg").body)
+    for name in passes:
+        shown = pixels(api.get(f"{frame}/image.png?layer=ViewLayer&pass={quote(name)}").body)
+        assert shown[:2] == (width, height), name
+    # Among them one that is not colour, seen by the reference library
+    depth = film.read(wget(tmp_path / "films", f"{master.url}/render_1_1.exr") / "render_1_1.exr")
+    depth = next(values for name, values in depth.items() if name.startswith("ViewLayer.Depth."))
+    near = tuple(int(at) for at in numpy.unravel_index(depth.argmin(), depth.shape))
+    _, _, at = pixels(api.get(f"{frame}/image.png?layer=ViewLayer&pass=Depth").body)
+    darkest = min(sum(at(x, y)) for x in range(width) for y in range(height))
+    assert sum(at(near[1], near[0])) == darkest
