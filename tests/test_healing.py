@@ -252,3 +252,18 @@ def test_clear_on_exit_leaves_only_the_slaves_name(farm, blender_program, tmp_pa
     farm.submit(master, blender_program, blend, "--wait")
     assert farm.stop(slave)[0] == 0
     assert {path.name for path in slave.data.iterdir()} == {"slave.key", "slave.lock"}
+
+
+def test_what_a_kill_left_without_use_is_swept(farm, free_port):
+    # Given a master that was killed with two files nobody refers to, one of them sent long ago
+    master = farm.master(port=free_port)
+    api = MasterApi(master.url)
+    old, new = (api.put_blob(content) for content in (b"of a frame that is merged", b"of a job to come"))
+    farm.kill(master)
+    (path,) = master.data.rglob(old)
+    os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 2 * 24 * 3600))
+
+    # When it starts again, then the old one goes
+    master = farm.master(port=free_port)
+    wait_until(lambda: not path.exists(), 20, "it is removed")
+    assert api.call("HEAD", f"api/v1/blobs/{new}").status == 200

@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Where unfinished blobs live. On the same file system as the finished ones, so that a rename is atomic.
@@ -108,6 +109,15 @@ impl BlobStore {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(BlobError::Io { path, source }),
             _ => Ok(()),
         }
+    }
+
+    /// Those that came at least this long ago.
+    pub fn older_than(&self, age: Duration) -> io::Result<Vec<Digest>> {
+        let is_old = |digest: &Digest| {
+            let came = fs::metadata(self.path(digest)).and_then(|meta| meta.modified()).ok();
+            came.and_then(|came| came.elapsed().ok()).is_some_and(|passed| passed >= age)
+        };
+        Ok(self.all()?.into_iter().filter(is_old).collect())
     }
 
     /// Every blob that is here.

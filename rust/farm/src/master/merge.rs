@@ -204,6 +204,7 @@ async fn finish(app: &App, work: Work) -> Result<(), MasterError> {
     let builds = before.iter().map(|before| &before.build).chain(parts.iter().map(|part| &part.build));
     let build = builds.flatten().next().cloned();
     let merged = Box::new(Merged { shares, result, view: all.iter().find_map(|(_, view)| *view), build });
+    let _until_discarded = app.space.tidy().await;
     app.owner.command(Command::Merge { job, frame, merged }).await?;
     if let Some(jpeg) = jpeg.filter(|_| finishes) {
         app.pictures.put((job, frame), jpeg);

@@ -136,6 +136,7 @@ pub struct Master {
     info: Arc<MasterInfo>,
     address: SocketAddr,
     owner: Owner,
+    space: Arc<space::Space>,
     thread: Option<std::thread::JoinHandle<()>>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -174,7 +175,7 @@ impl Master {
         let (stop, stopped) = watch::channel(false);
         let pieces = Arc::new(pieces);
         let data = Arc::from(options.data.as_path());
-        let space = Arc::default();
+        let space: Arc<space::Space> = Arc::default();
         // Several in a timeout: one that gets lost on the way is no reason to give a slave up.
         let heartbeat_s = (options.slave_timeout.as_secs_f64() / 4.0).clamp(0.25, 5.0);
         let app = http::App {
@@ -183,7 +184,7 @@ impl Master {
             pieces: pieces.clone(),
             info: info.clone(),
             data,
-            space,
+            space: space.clone(),
             pictures: Arc::default(),
             live: Arc::default(),
             passes: Arc::default(),
@@ -202,7 +203,7 @@ impl Master {
             tasks.push(tokio::spawn(discovery::announce(beacon, address.ip())));
         }
         tracing::info!(farm = %info.name, %address, data = %options.data.display(), "master started");
-        Ok(Self { options, info, address, owner, thread: Some(thread), stop, tasks, _lock: lock })
+        Ok(Self { options, info, address, owner, space, thread: Some(thread), stop, tasks, _lock: lock })
     }
 
     /// The port it listens on.
@@ -233,6 +234,7 @@ impl Master {
     /// Ends the service: everything answered is on disk, the port is free.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
+        self.space.is_tidy().await;
         self.owner.stop().await;
         if let Some(thread) = self.thread.take() {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;

@@ -19,8 +19,11 @@ use netrender_core::{
     share::{Merged, Part},
     task::{Task, TaskState},
 };
-use std::{collections::HashSet, path::Path};
+use std::{collections::HashSet, path::Path, time::Duration};
 use tokio::sync::{Notify, RwLock, RwLockReadGuard};
+
+/// A file that is sent is referred to within moments.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 /// Refuses when only the reserve is left.
 pub fn check_room(data: &Path) -> Result<(), MasterError> {
@@ -32,12 +35,23 @@ pub fn check_room(data: &Path) -> Result<(), MasterError> {
 pub struct Space {
     gate: RwLock<()>,
     deleted: Notify,
+    tidying: RwLock<()>,
 }
 
 impl Space {
     /// While this is held, a file that is found here stays.
     pub async fn hold(&self) -> RwLockReadGuard<'_, ()> {
         self.gate.read().await
+    }
+
+    /// While this is held, files are about to be without use: a master that ends waits for it.
+    pub async fn tidy(&self) -> RwLockReadGuard<'_, ()> {
+        self.tidying.read().await
+    }
+
+    /// Ends when nobody tidies up.
+    pub async fn is_tidy(&self) {
+        drop(self.tidying.write().await);
     }
 
     /// A job was deleted.
@@ -48,6 +62,7 @@ impl Space {
 
 /// Cleans up after deleted jobs, for ever.
 pub async fn tend(app: App) {
+    sweep(&app).await;
     loop {
         let deleted = |farm: &Farm| {
             let deleted = farm.jobs.values().filter(|job| job.state == JobState::Deleted);
@@ -72,8 +87,18 @@ pub async fn tend(app: App) {
             Err(_) => return,
         }
         // What went wrong is tried again: an antivirus program may have had a file open.
-        let again = std::time::Duration::from_secs(if left { 60 } else { 3600 });
+        let again = Duration::from_secs(if left { 60 } else { 3600 });
         let _ = tokio::time::timeout(again, app.space.deleted.notified()).await;
+    }
+}
+
+/// Removes what a killed master was about to remove. Only what is old: somebody may have sent it and be about to refer to it.
+async fn sweep(app: &App) {
+    let blobs = app.blobs.clone();
+    match blocking(move || blobs.older_than(ABANDONED)).await {
+        Ok(Ok(old)) => discard(app, old).await,
+        Ok(Err(error)) => tracing::warn!("the folder of files can't be read: {error}"),
+        Err(_) => {}
     }
 }
 
