@@ -156,6 +156,13 @@ class Client:
         """One job with its frames: adds "tasks": [{"frame", "state": "waiting"|"leased"|"done"|"failed",
         "slave", "attempts", "error": {"kind", "message"}|None, "seconds", "samples": None|[in it, all]}]"""
 
+    def frame(self, job: int, frame: int) -> dict[str, Any]:
+        """One frame: {"job_state": as in snapshot(), "task": as in job(), "attempts": [...], "shares": [...]}"""
+
+    def fetch_unfinished(self, job: int, frame: int, path: str) -> Transfer:
+        """Downloads what there is of a frame whose samples still come, with all passes, to the file `path`. Fails while
+        there is nothing."""
+
     def cancel(self, job: int) -> None: ...
     def pause(self, job: int) -> None: ...
     def resume(self, job: int) -> None: ...
@@ -172,6 +179,9 @@ class Client:
 
 def discover(timeout_s: float = 0.3) -> list[dict[str, Any]]:
     """Masters heard on UDP 8000 within the time: [{"id", "name", "url", "host", "port", "protocol", "version"}]"""
+
+def frames(text: str) -> list[int]:
+    """The frame numbers that "1-10,15,20-30x2" means, in order, each once. Raises UsageError."""
 
 def main(argv: Sequence[str]) -> int:
     """The `netrender` command; argv without the program's name. Returns the exit code."""

@@ -14,9 +14,9 @@ use netrender_core::{
     ids::{Frame, JobId, SlaveId},
     job::JobSpec,
     wire::{
-        EditReply, ErrorBody, FailRequest, FarmView, HandInReply, HandInRequest, Heartbeat, JobDetail, MasterInfo,
-        MissingReply, MissingRequest, MoreRequest, PROTOCOL, PollReply, PollRequest, RegisterReply, RegisterRequest,
-        RequeueRequest, StopRequest, SubmitReply,
+        EditReply, ErrorBody, FailRequest, FarmView, FrameDetail, HandInReply, HandInRequest, Heartbeat, JobDetail,
+        MasterInfo, MissingReply, MissingRequest, MoreRequest, PROTOCOL, PollReply, PollRequest, RegisterReply,
+        RegisterRequest, RequeueRequest, StopRequest, SubmitReply,
     },
 };
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
@@ -161,6 +161,16 @@ impl Api {
     /// One job with its frames.
     pub async fn job(&self, job: JobId) -> Result<JobDetail, ApiError> {
         self.get(&format!("api/v1/jobs/{job}")).await
+    }
+
+    /// One frame, looked at closely.
+    pub async fn frame(&self, job: JobId, frame: Frame) -> Result<FrameDetail, ApiError> {
+        self.get(&format!("api/v1/jobs/{job}/frames/{frame}")).await
+    }
+
+    /// What there is of a frame whose samples still come, as a film.
+    pub async fn unfinished(&self, job: JobId, frame: Frame) -> Result<Response, ApiError> {
+        self.send(self.request(Method::GET, &format!("api/v1/jobs/{job}/frames/{frame}/unfinished.exr"))).await
     }
 
     /// Queues a job whose files are all there.

@@ -1,7 +1,10 @@
 //! Sending jobs, watching the farm and fetching frames as Python handles.
 
 use crate::{SLICE, errors, runtime, to_python};
-use netrender_core::{frames::FrameList, ids::JobId};
+use netrender_core::{
+    frames::FrameList,
+    ids::{Frame, JobId},
+};
 use netrender_farm::client::{self, ClientError, FetchWhat, JobRequest, TransferState, Watcher};
 use pyo3::{prelude::*, types::PyDict};
 use serde_json::json;
@@ -158,6 +161,26 @@ impl Client {
         let work = async { Ok(client::connect(&self.master).await?.job(JobId(job)).await?) };
         let detail = py.detach(|| runtime.block_on(work)).map_err(|error: ClientError| errors::from_client(error))?;
         to_python(py, &detail)
+    }
+
+    fn frame(&self, py: Python<'_>, job: u32, frame: i32) -> PyResult<Py<PyAny>> {
+        let runtime = runtime()?;
+        let work = async { Ok(client::connect(&self.master).await?.frame(JobId(job), Frame(frame)).await?) };
+        let detail = py.detach(|| runtime.block_on(work)).map_err(|error: ClientError| errors::from_client(error))?;
+        to_python(py, &detail)
+    }
+
+    fn fetch_unfinished(&self, job: u32, frame: i32, path: PathBuf) -> PyResult<Transfer> {
+        let transfer = client::Transfer::default();
+        let (working, master) = (transfer.clone(), self.master.clone());
+        runtime()?.spawn(async move {
+            let work = async {
+                let api = client::connect(&master).await?;
+                client::fetch_unfinished(&api, JobId(job), Frame(frame), &path, &working).await
+            };
+            working.run(work).await
+        });
+        Ok(Transfer { inner: transfer })
     }
 
     fn cancel(&self, py: Python<'_>, job: u32) -> PyResult<()> {

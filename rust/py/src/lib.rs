@@ -43,6 +43,14 @@ fn discover(py: Python<'_>, timeout_s: f64) -> PyResult<Py<PyAny>> {
     to_python(py, &found)
 }
 
+/// Frame numbers in the artist's notation, in order.
+#[pyfunction]
+fn frames(text: &str) -> PyResult<Vec<i32>> {
+    let list: netrender_core::frames::FrameList =
+        text.trim().parse().map_err(|error| errors::UsageError::new_err(format!("{error}")))?;
+    Ok(list.frames().into_iter().map(|frame| frame.0).collect())
+}
+
 /// The `netrender` command; returns the exit code.
 #[pyfunction]
 fn main(py: Python<'_>, argv: Vec<String>) -> i32 {
@@ -73,6 +81,7 @@ fn netrender_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<client::Client>()?;
     module.add_class::<client::Transfer>()?;
     module.add_function(wrap_pyfunction!(discover, module)?)?;
+    module.add_function(wrap_pyfunction!(frames, module)?)?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(console_script, module)?)?;
     Ok(())

@@ -3,6 +3,7 @@
 use super::TaskView;
 use crate::{
     ids::{SlaveId, Timestamp},
+    job::JobState,
     task::TaskError,
 };
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FrameDetail {
+    /// What the job is at: a frame of one that was canceled will not come.
+    pub job_state: JobState,
     /// As in the job's list.
     pub task: TaskView,
     /// Oldest first; the last may be on its way. Of a frame that slaves render together see `shares` for who is at it.

@@ -71,7 +71,6 @@ pub async fn fetch(
     if wanted.is_empty() {
         return Err(ClientError::Usage(format!("none of these frames of job {job} is finished yet")));
     }
-    let failed = |path: &Path, error: std::io::Error| ClientError::File { path: path.into(), why: error.to_string() };
     std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     transfer.enter(Phase::Receiving);
     transfer.expect(wanted.iter().filter_map(|(_, film)| film.map(|(bytes, _)| bytes)).sum());
@@ -83,34 +82,68 @@ pub async fn fetch(
         if let Some((bytes, _)) = film.filter(|film| same(*film)) {
             transfer.moved(bytes);
         } else {
-            let mut response = api.plain(&Api::plain_name(what.extension(), job, frame)).await?;
-            let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(folder, error))?;
-            let broke = |error: reqwest::Error| crate::api::ApiError::Unreachable {
-                url: api.url(),
-                why: format!("the download broke off: {error}"),
-            };
-            while let Some(chunk) = response.chunk().await.map_err(broke)? {
-                file.write_all(&chunk).map_err(|error| failed(&path, error))?;
-                transfer.moved(chunk.len() as u64);
-            }
-            if let Some((_, expected)) = film {
-                let found = digest_of_file(file.path()).map_err(|error| failed(&path, error))?;
-                if found != expected {
-                    return Err(crate::api::ApiError::from(BlobError::WrongDigest { expected, found }).into());
-                }
-            }
-            // A temporary file is private; a frame is for whoever may read the folder.
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::PermissionsExt;
-                let _ = file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644));
-            }
-            file.persist(&path).map_err(|error| failed(&path, error.error))?;
+            let response = api.plain(&Api::plain_name(what.extension(), job, frame)).await?;
+            download(api, response, &path, film.map(|(_, digest)| digest), transfer).await?;
         }
         transfer.wrote(path.to_string_lossy().into_owned());
         files.push(path);
     }
     Ok(files)
+}
+
+/// Fetches what there is of a frame whose samples still come, into the file `path`.
+pub async fn fetch_unfinished(
+    api: &Api,
+    job: JobId,
+    frame: Frame,
+    path: &Path,
+    transfer: &Transfer,
+) -> Result<Vec<PathBuf>, ClientError> {
+    transfer.accepted(job.0);
+    transfer.enter(Phase::Receiving);
+    let response = api.unfinished(job, frame).await?;
+    transfer.expect(response.content_length().unwrap_or(0));
+    download(api, response, path, None, transfer).await?;
+    transfer.wrote(path.to_string_lossy().into_owned());
+    Ok(vec![path.to_owned()])
+}
+
+/// Writes an answer to a file that has its name once it is complete, and right if it is known what it must be.
+async fn download(
+    api: &Api,
+    mut response: reqwest::Response,
+    path: &Path,
+    expected: Option<Digest>,
+    transfer: &Transfer,
+) -> Result<(), ClientError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(folder, error))?;
+    let broke = |error: reqwest::Error| crate::api::ApiError::Unreachable {
+        url: api.url(),
+        why: format!("the download broke off: {error}"),
+    };
+    while let Some(chunk) = response.chunk().await.map_err(broke)? {
+        file.write_all(&chunk).map_err(|error| failed(path, error))?;
+        transfer.moved(chunk.len() as u64);
+    }
+    if let Some(expected) = expected {
+        let found = digest_of_file(file.path()).map_err(|error| failed(path, error))?;
+        if found != expected {
+            return Err(crate::api::ApiError::from(BlobError::WrongDigest { expected, found }).into());
+        }
+    }
+    // A temporary file is private; a frame is for whoever may read the folder.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let _ = file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644));
+    }
+    file.persist(path).map_err(|error| failed(path, error.error))?;
+    Ok(())
+}
+
+fn failed(path: &Path, error: std::io::Error) -> ClientError {
+    ClientError::File { path: path.into(), why: error.to_string() }
 }
 
 /// Four digits at least, as Blender numbers files: `0007`, `-003`.

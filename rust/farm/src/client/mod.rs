@@ -11,7 +11,7 @@ mod trace;
 mod transfer;
 mod watch;
 
-pub use fetch::{FetchWhat, fetch};
+pub use fetch::{FetchWhat, fetch, fetch_unfinished};
 pub use report::{FileSize, Finding, FindingKind, Report};
 pub use submit::{JobRequest, check, submit};
 pub use transfer::{Phase, Transfer, TransferSnapshot, TransferState};

@@ -87,8 +87,8 @@ async fn send_frame(
 ) -> Result<Response, MasterError> {
     let digest = app.owner.job(job, move |_, job| job.tasks.get(&frame).map(|task| kind.blob(task))).await?;
     let digest = digest.ok_or(Refusal::UnknownFrame(job, frame))?;
-    if let (Plain::Thumb, None, Some(jpeg)) = (kind, digest, app.pictures.get(job, frame)) {
-        return send_bytes(asked, (*jpeg).clone().into(), kind.about(name));
+    if let (Plain::Thumb, None, Some(picture)) = (kind, digest, app.pictures.get(job, frame)) {
+        return send_bytes(asked, (*picture.jpeg).clone().into(), kind.about(name));
     }
     let digest =
         digest.ok_or_else(|| MasterError::NotThere(format!("frame {frame} of job {job} {}", kind.absent())))?;

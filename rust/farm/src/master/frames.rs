@@ -10,10 +10,12 @@ use super::{
 };
 use axum::{
     Json,
+    body::Body,
     extract::State,
     http::{HeaderMap, HeaderName, header},
     response::{IntoResponse, Response},
 };
+use futures_util::StreamExt;
 use netrender_core::{
     digest::Digest,
     error::Refusal,
@@ -32,10 +34,13 @@ use std::{
     time::UNIX_EPOCH,
 };
 use tokio::sync::Semaphore;
+use tokio_util::io::ReaderStream;
 use utoipa::IntoParams;
 
 /// Pictures of passes that are kept for the next exposure.
 const KEPT_BYTES: usize = 128 << 20;
+/// Read from a film at a time.
+const WINDOW: usize = 256 << 10;
 /// Films decoded at a time. Each takes the memory of a block of lines and of the picture.
 const AT_ONCE: usize = 2;
 /// Width of a picture when none is asked for.
@@ -181,6 +186,35 @@ impl Passes {
             bytes -= oldest.bytes();
         }
     }
+}
+
+/// What there is of a frame whose samples still come: all its passes, as if these were all. Another one every few seconds.
+#[utoipa::path(
+    get, path = "/jobs/{job}/frames/{frame}/unfinished.exr", tag = "frames",
+    params(OfFrame),
+    responses((status = OK, body = [u8], content_type = "image/x-exr")),
+)]
+pub(super) async fn unfinished(
+    State(app): State<App>,
+    At(OfFrame { job, frame }): At<OfFrame>,
+) -> Result<Response, MasterError> {
+    look_at(&app, job, frame, |_, _, _| ()).await?;
+    let Some(film) = app.pictures.get(job, frame).and_then(|picture| picture.film) else {
+        return Err(MasterError::NotThere(format!("frame {frame} of job {job} has no samples to show")));
+    };
+    // Open, it can be read to its end, whatever replaces it meanwhile; only Windows needs its name for as long.
+    let file = tokio::fs::File::open(&**film).await.map_err(|_| MasterError::Disk)?;
+    let length = file.metadata().await.map_err(|_| MasterError::Disk)?.len();
+    let bytes = ReaderStream::with_capacity(file, WINDOW).map(move |bytes| {
+        let _keep = &film;
+        bytes
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "image/x-exr".to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    Ok((headers, Body::from_stream(bytes)).into_response())
 }
 
 /// A pass of a frame as a PNG.

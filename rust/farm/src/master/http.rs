@@ -102,6 +102,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(frames::passes))
         .routes(routes!(frames::png))
         .routes(routes!(frames::jpeg))
+        .routes(routes!(frames::unfinished))
         .routes(routes!(frames::log))
         .routes(routes!(inputs::files))
         .routes(routes!(archive::urls))

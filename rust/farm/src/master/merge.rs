@@ -24,7 +24,6 @@ use netrender_film::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -45,16 +44,26 @@ type Of = (JobId, Frame);
 
 /// Pictures of unfinished frames, for everybody who looks.
 #[derive(Debug, Default)]
-pub struct Pictures(Mutex<BTreeMap<Of, Arc<Vec<u8>>>>);
+pub struct Pictures(Mutex<BTreeMap<Of, Picture>>);
+
+/// What is there of a frame.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// To look at.
+    pub jpeg: Arc<Vec<u8>>,
+    /// With all passes, while more samples are to come. The file goes with the last who holds this.
+    pub film: Option<Arc<tempfile::TempPath>>,
+}
 
 impl Pictures {
     /// The latest of a frame.
-    pub fn get(&self, job: JobId, frame: Frame) -> Option<Arc<Vec<u8>>> {
+    pub fn get(&self, job: JobId, frame: Frame) -> Option<Picture> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(job, frame)).cloned()
     }
 
-    fn put(&self, of: Of, jpeg: Vec<u8>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(of, Arc::new(jpeg));
+    fn put(&self, of: Of, jpeg: Vec<u8>, film: Option<tempfile::TempPath>) {
+        let picture = Picture { jpeg: Arc::new(jpeg), film: film.map(Arc::new) };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(of, picture);
     }
 
     fn keep_only(&self, kept: impl Fn(&Of) -> bool) {
@@ -159,11 +168,12 @@ async fn look(app: &App, work: Work) {
     let blobs = app.blobs.clone();
     let (job, frame) = (work.job, work.frame);
     let made = blocking(move || {
-        let merged = merge(&blobs, &work, None)?;
-        Ok::<_, MergeError>(merged.beauty.and_then(|film| preview(&blobs, &work, &film)))
+        let (film, merged) = merge(&blobs, &work, End::Look)?;
+        let jpeg = merged.beauty.and_then(|beauty| preview(&blobs, &work, &beauty));
+        Ok::<_, MergeError>(jpeg.map(|jpeg| (jpeg, film)))
     });
     match made.await {
-        Ok(Ok(Some(jpeg))) => app.pictures.put((job, frame), jpeg),
+        Ok(Ok(Some((jpeg, film)))) => app.pictures.put((job, frame), jpeg, Some(film)),
         Ok(Ok(None)) | Err(_) => {}
         Ok(Err(error)) => _ = reject(app, job, frame, error).await,
     }
@@ -178,13 +188,11 @@ async fn finish(app: &App, work: Work) -> Result<(), MasterError> {
     let finishes = work.spec.samples.as_ref().is_some_and(|split| split.finishes);
     let made = blocking(move || {
         prove_before(&blobs, &work)?;
-        let film =
-            tempfile::Builder::new().suffix(".exr").tempfile_in(blobs.incoming_dir()).map_err(MergeError::Write)?;
-        let merged = merge(&blobs, &work, Some(film.path()))?;
+        let (film, merged) = merge(&blobs, &work, End::Film)?;
         let jpeg = merged.beauty.and_then(|beauty| preview(&blobs, &work, &beauty));
         let stored = (|| {
             let stored = jpeg.as_ref().filter(|_| !finishes).map(|jpeg| blobs.put(jpeg)).transpose()?;
-            Ok((blobs.put_file(film.path())?, stored, jpeg))
+            Ok((blobs.put_file(&film)?, stored, jpeg))
         })();
         Ok::<_, MergeError>(stored)
     });
@@ -207,7 +215,7 @@ async fn finish(app: &App, work: Work) -> Result<(), MasterError> {
     let _until_discarded = app.space.tidy().await;
     app.owner.command(Command::Merge { job, frame, merged }).await?;
     if let Some(jpeg) = jpeg.filter(|_| finishes) {
-        app.pictures.put((job, frame), jpeg);
+        app.pictures.put((job, frame), jpeg, None);
     }
     let seconds = began.elapsed().as_secs_f64();
     tracing::info!(%job, %frame, parts = parts.len(), seconds, "merged");
@@ -280,8 +288,17 @@ fn coverage(shares: &[Share]) -> Coverage {
     each.fold(Coverage::default(), |all, share| all.join(&Coverage::from(share)).unwrap_or(all))
 }
 
-/// `to`: where the film goes; None: only its picture is wanted.
-fn merge(blobs: &BlobStore, work: &Work, to: Option<&Path>) -> Result<merge::Merged, MergeError> {
+/// What a merge is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// To show what is there.
+    Look,
+    /// The frame's film.
+    Film,
+}
+
+/// The film, in a file that goes unless somebody takes it, and what is in it.
+fn merge(blobs: &BlobStore, work: &Work, end: End) -> Result<(tempfile::TempPath, merge::Merged), MergeError> {
     let Some(split) = &work.spec.samples else { return Err(MergeError::Impossible("the job is not split".into())) };
     let mut expect =
         merge::Expect::new(netrender_film::Expect { width: work.spec.width, height: work.spec.height }, work.samples);
@@ -308,12 +325,15 @@ fn merge(blobs: &BlobStore, work: &Work, to: Option<&Path>) -> Result<merge::Mer
         films.push((sum, merged.coverage));
     }
     let merger = add(&films)?;
-    match to {
-        Some(to) if merger.coverage().gaps(work.samples).is_empty() => merger.finish(to, &output),
-        // Somebody stopped it: the film says which samples it has.
-        Some(to) => merger.sum(to, &output),
-        None => merger.sum(&scratch.path().join("picture.exr"), &output),
-    }
+    let film = tempfile::Builder::new().suffix(".exr").tempfile_in(blobs.incoming_dir()).map_err(MergeError::Write)?;
+    let film = film.into_temp_path();
+    let merged = if end == End::Film && merger.coverage().gaps(work.samples).is_empty() {
+        merger.finish(&film, &output)?
+    } else {
+        // It is unfinished, or somebody stopped it: the film says which samples it has.
+        merger.sum(&film, &output)?
+    };
+    Ok((film, merged))
 }
 
 fn preview(blobs: &BlobStore, work: &Work, film: &netrender_film::Film) -> Option<Vec<u8>> {

@@ -132,7 +132,12 @@ pub fn frame(farm: &Farm, job: &Job, frame: Frame, task: &Task) -> FrameDetail {
         TaskState::Sharing(sharing) => shares(farm, sharing),
         _ => task.merged.as_ref().map(|merged| merged.shares.iter().map(merged_share).collect()).unwrap_or_default(),
     };
-    FrameDetail { task: view_task(farm, job, frame, task), attempts: attempts(farm, task), shares }
+    FrameDetail {
+        job_state: job.state,
+        task: view_task(farm, job, frame, task),
+        attempts: attempts(farm, task),
+        shares,
+    }
 }
 
 fn attempts(farm: &Farm, task: &Task) -> Vec<AttemptView> {
