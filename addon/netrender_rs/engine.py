@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine NET_RENDER. Without a window it is the way to run a service: `blender -b master.blend -a`
-calls render(), which runs the master or slave that the scene is set up for, until SIGINT or SIGTERM.
+"""The engine NET_RENDER. With a window it renders on the farm: F12 and animations, see takes.py. Without a window it is
+the way to run a service: `blender -b master.blend -a` calls render(), which runs the master or slave that the scene is
+set up for, until SIGINT or SIGTERM.
 
 Ending is the delicate part. Returning from render(), raising, or error_set() would make Blender write the
 remaining frames black; leaving the process with sys.exit() inside render() writes none and still
@@ -13,7 +14,7 @@ import time
 
 import bpy
 
-from . import native, services, session
+from . import native, passes, services, session, settings, takes
 
 LOOP_S = 0.1  # how soon a signal is noticed
 USAGE_ERROR = 2
@@ -26,20 +27,25 @@ _borrowed = []  # COMPAT_ENGINES sets we put ourselves into
 
 
 class NETRENDER_RE_engine(bpy.types.RenderEngine):
-    bl_idname = "NET_RENDER"
+    bl_idname = takes.ENGINE
     bl_label = "Network Render"
     bl_use_preview = False
     bl_use_eevee_viewport = True
+    bl_use_postprocess = True
+
+    def update_render_passes(self, scene=None, renderlayer=None):
+        take = takes.current
+        passes.announce(self, scene, renderlayer, take.engine if take else settings.engine_of(scene))
 
     def render(self, depsgraph):
         scene = depsgraph.scene
         mode = scene.netrender.mode
+        if takes.current is not None or (mode == "CLIENT" and not bpy.app.background):
+            takes.show(self, scene)
+            return
         if not bpy.app.background:
             self.error_set(
-                "Network Render does not draw pictures in this window yet: press Send Job or Send Current "
-                "Frame in Render Properties > Network Render, or choose another engine to render here"
-                if mode == "CLIENT"
-                else "Press Start Service in Render Properties > Network Render. Rendering with this engine "
+                "Press Start Service in Render Properties > Network Render. Rendering with this engine "
                 "runs a service only without a window: blender -b FILE.blend -a"
             )
             return

@@ -38,8 +38,8 @@ def timed(name, call):
 
 def watch():
     """Every door by which Blender's main thread comes into the add-on."""
-    from netrender_rs import panels, session
-    from netrender_rs.operators import send, waiting
+    from netrender_rs import handing_over, panels, session
+    from netrender_rs.operators import waiting
 
     session.read_all = timed("timer", session.read_all)
     waiting.Waiting.modal = timed("modal", waiting.Waiting.modal)
@@ -77,7 +77,7 @@ def watch():
         def __getattr__(self, name):
             return getattr(bpy, name)
 
-    send.bpy = Blender()
+    handing_over.bpy = Blender()
 
 
 def area():

@@ -3,9 +3,9 @@
 returns when the work is done.
 """
 
-from . import farm, files, pick_up, send, service
+from . import animation, farm, files, pick_up, send, service
 
-LEAVES = (service, farm, files, send, pick_up)
+LEAVES = (service, farm, files, send, pick_up, animation)
 
 
 def register():

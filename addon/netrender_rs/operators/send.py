@@ -1,16 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send the open scene to the farm. Here only a copy of it is saved, which is the one thing that needs this Blender and
-takes it time; listing the scene's files, reading and sending them is done elsewhere while the artist goes on working.
-"""
-
-import os
+"""Send the open scene to the farm, or only look at its files."""
 
 import bpy
 from bpy.props import BoolProperty
 
-from .. import services, session, settings
-from ..trace.netrender_trace_scene import has_camera
-from .farm import client_of
+from .. import handing_over, session
 from .waiting import Waiting
 
 
@@ -25,29 +19,9 @@ class Look(Waiting):
 
     @classmethod
     def obstacle(cls, _context):
-        if not bpy.data.filepath:
-            return "Save the .blend file first: the farm needs its place to find textures and libraries"
         if any(t.label in (Send.label, NETRENDER_OT_check_files.label) for t in session.transfers):
             return "A job is being sent or checked already"
-        return ""
-
-    def hand_over(self, context, begin, send_anyway=False, on_end=None):
-        """`begin(client)` takes the request and gives a native Transfer."""
-        scene = context.scene
-        client = client_of(context)
-        source = os.path.abspath(bpy.data.filepath)
-        folder = session.private_folder()
-        try:
-            copy = os.path.join(folder, os.path.basename(source))
-            bpy.ops.wm.save_as_mainfile(filepath=copy, copy=True, relative_remap=False, compress=False)
-            handle = begin(client)(request(scene, source, copy, self.frames(scene), send_anyway))
-        except BaseException:
-            session.remove_folder(folder)
-            raise
-        session.forget_report()
-        transfer = session.Transfer(handle, self.label, folder, on_end)
-        session.transfers.append(transfer)
-        return transfer
+        return handing_over.obstacle()
 
 
 class Send(Look):
@@ -61,44 +35,17 @@ class Send(Look):
 
     def begin(self, context):
         scene = context.scene
-        if scene.frame_start > scene.frame_end:
-            raise ValueError(
-                f"The frame range {scene.frame_start} to {scene.frame_end} is empty. Set it in Output > Frame Range"
-            )
-        if not has_camera(scene):
-            raise ValueError(f"Scene '{scene.name}' has no camera to render from. Add one")
+        handing_over.check(scene)
         if scene.netrender.job.save_before_send:
             bpy.ops.wm.save_mainfile()
-        return self.hand_over(context, lambda client: client.submit, self.send_anyway, session.remember_job)
+        submit = handing_over.client_for(scene).submit
+        frames = self.frames(scene)
+        return handing_over.hand_over(
+            scene, submit, self.label, frames, self.send_anyway, session.remember_job
+        )
 
     def finish(self, _context, work):
         self.report({"INFO"}, f"Job sent: number {work.snapshot['job']}")
-
-
-def unsaved_images():
-    """Painted images that are in no file yet: the copy has them as they were."""
-    return [i.name for i in bpy.data.images if i.is_dirty and i.source != "VIEWER" and i.library is None]
-
-
-def request(scene, source, copy, frames, send_anyway):
-    """What native Client.submit and Client.check take."""
-    wanted = scene.netrender.job
-    return {
-        "name": wanted.name.strip() or os.path.splitext(os.path.basename(source))[0],
-        "blend": copy,
-        "source": source,
-        "program": services.this_blender(),
-        "scene": scene.name,
-        "engine": settings.engine_of(scene),
-        "frames": frames,
-        "category": wanted.category.strip(),
-        "priority": wanted.priority,
-        "chunk": wanted.chunk,
-        "tags": settings.tags(wanted.tags),
-        "split": wanted.split.lower(),
-        "unsaved_images": unsaved_images(),
-        "send_anyway": send_anyway,
-    }
 
 
 class NETRENDER_OT_send_job(Send, bpy.types.Operator):
@@ -127,7 +74,11 @@ class NETRENDER_OT_check_files(Look, bpy.types.Operator):
     label = "Checking Files"
 
     def begin(self, context):
-        return self.hand_over(context, lambda client: client.check, on_end=session.remember_check)
+        scene = context.scene
+        check = handing_over.client_for(scene).check
+        return handing_over.hand_over(
+            scene, check, self.label, self.frames(scene), on_end=session.remember_check
+        )
 
     def finish(self, _context, work):
         report = work.snapshot["report"]

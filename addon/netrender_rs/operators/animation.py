@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job's frames through Blender's own render: shown in its window, composited, written where and as the scene says."""
+
+import os
+
+import bpy
+from bpy.props import IntProperty, StringProperty
+
+from .. import handing_over, native, session, settings, takes
+from .send import Send
+from .waiting import Waiting
+
+
+def obstacle():
+    if bpy.app.is_job_running("RENDER"):
+        return "Blender is rendering"
+    return ""
+
+
+class Plays:
+    """Plays a take when the work before it is done. A script waits for the end of all of it."""
+
+    _is_script = True
+
+    def invoke(self, context, event):
+        self._is_script = False
+        return super().invoke(context, event)
+
+    def play(self, context, take):
+        scene = context.scene
+        if scene.render.is_movie_format and len(takes.runs(take.frames)) > 1:
+            take.end()
+            raise ValueError(
+                "These frames have gaps and cannot go into one movie. Choose an image format in Output > File Format"
+            )
+        takes.play(take, scene, self._is_script, ended)
+        if self._is_script and take.problem:
+            raise ValueError(take.problem)
+
+
+def ended(take):
+    """The panel says what did not come; what came is seen in the render window."""
+    if take.problem and not take.is_canceled:
+        session.say(take.problem)
+
+
+class NETRENDER_OT_animate(Plays, Send, bpy.types.Operator):
+    """Send the scene's frames and show each as it comes, then compose and write it as the scene says. ESC in the render
+    window cancels the job"""
+
+    bl_idname = "netrender.animate"
+    bl_label = "Animation on Network"
+
+    @classmethod
+    def obstacle(cls, context):
+        return super().obstacle(context) or obstacle()
+
+    def finish(self, context, work):
+        scene = context.scene
+        given = scene.netrender.job.frames.strip()
+        frames = native.module().frames(given) if given else None
+        frames = frames or list(range(scene.frame_start, scene.frame_end + 1, scene.frame_step))
+        self.play(context, takes.Take(scene, settings.engine_of(scene), frames, work.snapshot["job"]))
+
+
+class NETRENDER_OT_get_animation(Plays, Waiting, bpy.types.Operator):
+    """Get every finished frame, compose it, and write it to the output path in the scene's format. Overwrite and
+    Placeholders in Output Properties are respected, so that what broke off can be continued"""
+
+    bl_idname = "netrender.get_animation"
+    bl_label = "Get Animation"
+
+    job: IntProperty(
+        name="Job",
+        description="Number of the job. Not given: the job sent last",
+        min=0,
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def obstacle(cls, _context):
+        return obstacle()
+
+    def begin(self, context):
+        number = self.job or session.last_job
+        if not number:
+            raise ValueError("No job was sent from this Blender yet. Give the number of the job to get")
+        return session.Background(handing_over.client_for(context.scene).job, number)
+
+    def finish(self, context, work):
+        detail = work.result
+        frames = [task["frame"] for task in detail["tasks"] if task["state"] == "done"]
+        if not frames:
+            raise ValueError(f"No frame of job {detail['id']} is finished yet")
+        scene = context.scene
+        self.play(context, takes.Take(scene, detail["spec"]["engine"], frames, detail["id"], is_own=False))
+
+
+class NETRENDER_OT_get_jpegs(Waiting, bpy.types.Operator):
+    """Download the finished frames as JPEGs, which is quick: nothing else is moved"""
+
+    bl_idname = "netrender.get_jpegs"
+    bl_label = "Get JPEGs"
+
+    job: IntProperty(
+        name="Job",
+        description="Number of the job. Not given: the job sent last",
+        min=0,
+        options={"SKIP_SAVE"},
+    )
+    directory: StringProperty(
+        name="Directory",
+        description="Where they go. Not given: a folder for the job beside the scene's output",
+        subtype="DIR_PATH",
+        options={"SKIP_SAVE"},
+    )
+
+    def begin(self, context):
+        number = self.job or session.last_job
+        if not number:
+            raise ValueError("No job was sent from this Blender yet. Give the number of the job to get")
+        output = os.path.dirname(os.path.abspath(bpy.path.abspath(context.scene.render.filepath)))
+        folder = os.path.abspath(bpy.path.abspath(self.directory)) if self.directory else ""
+        folder = folder or os.path.join(output, f"job_{number}_jpeg")
+        client = handing_over.client_for(context.scene)
+        transfer = session.Transfer(client.fetch(number, "", "jpg", folder), "Getting JPEGs")
+        session.transfers.append(transfer)
+        return transfer
+
+    def finish(self, _context, work):
+        files = work.snapshot["files"]
+        self.report({"INFO"}, f"{len(files)} JPEGs in {os.path.dirname(files[0])}")
+
+
+CLASSES = (NETRENDER_OT_animate, NETRENDER_OT_get_animation, NETRENDER_OT_get_jpegs)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)
