@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is sent with the scene, what is missing, and what the artist adds."""
+
+import bpy
+from bpy.app.translations import pgettext_iface as iface_
+from bpy.types import Panel, UIList
+
+from .. import session
+from ..operators.files import NETRENDER_OT_add_files, NETRENDER_OT_remove_file
+from ..operators.send import NETRENDER_OT_check_files, NETRENDER_OT_send_job
+from .drawing import RenderPanel, draw_words
+from .words import size
+
+
+class NETRENDER_UL_findings(UIList):
+    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property):
+        icon = "ERROR" if item.is_problem else "INFO"
+        layout.label(text=bpy.path.basename(item.name) or item.name, icon=icon, translate=False)
+
+
+class NETRENDER_UL_extra(UIList):
+    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property):
+        layout.prop(item, "path", text="", emboss=False, icon="FILE")
+
+
+class RENDER_PT_netrender_files(RenderPanel, Panel):
+    bl_label = "Files"
+    bl_parent_id = "RENDER_PT_netrender"
+    modes = {"CLIENT"}
+
+    def draw(self, context):
+        layout = self.layout
+        layout.operator(NETRENDER_OT_check_files.bl_idname, icon="VIEWZOOM")
+        state = context.window_manager.netrender
+        report = session.report
+        if report:
+            words = iface_("{} files, {}").format(report["files"], size(report["bytes"]))
+            if not session.problems():
+                words += ". " + iface_("Nothing is missing")
+            draw_words(layout, context, words, "CHECKMARK" if not session.problems() else "FILE")
+        if len(state.findings):
+            layout.template_list(
+                "NETRENDER_UL_findings", "", state, "findings", state, "finding_index", rows=3
+            )
+            finding = state.findings[min(state.finding_index, len(state.findings) - 1)]
+            draw_words(layout, context, f"{finding.name}: {finding.why}", "BLANK1")
+        if session.problems():
+            row = layout.row()
+            row.enabled = not session.transfers
+            row.operator(NETRENDER_OT_send_job.bl_idname, text="Send Anyway", icon="ERROR").send_anyway = True
+        job = context.scene.netrender.job
+        layout.label(text="Sent Along")
+        row = layout.row()
+        row.template_list("NETRENDER_UL_extra", "", job, "extra", job, "extra_index", rows=2)
+        column = row.column(align=True)
+        column.operator(NETRENDER_OT_add_files.bl_idname, text="", icon="ADD")
+        column.operator(NETRENDER_OT_remove_file.bl_idname, text="", icon="REMOVE")
+
+
+CLASSES = (NETRENDER_UL_findings, NETRENDER_UL_extra, RENDER_PT_netrender_files)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Master: the service, and what its farm does now."""
+
+from bpy.app.translations import pgettext_iface as iface_
+from bpy.types import Panel
+
+from .. import session, settings
+from .drawing import SettingsPanel, draw_text, draw_words
+from .service import draw_service
+
+
+def draw_master(layout, context):
+    service = session.master
+    draw_service(layout, context, service, "netrender.start_master", "netrender.stop_master")
+    snapshot = service.snapshot
+    if snapshot["state"] == "running":
+        draw_words(layout, context, iface_("Listening on {}").format(snapshot["url"]), "LINKED")
+        draw_words(layout, context, farm_words(snapshot), "INFO")
+    elif not service.phase and not service.error:
+        layout.label(text="Not running", icon="UNLINKED")
+
+
+def farm_words(snapshot):
+    counts = {}
+    for job in snapshot["jobs"]:
+        counts[job["status"]] = counts.get(job["status"], 0) + 1
+    jobs = ", ".join(f"{count} {iface_(status).lower()}" for status, count in counts.items())
+    ready = [s for s in snapshot["slaves"] if s["state"] == "ready"]
+    busy = sum(1 for s in ready if s["job"])
+    return iface_("Jobs: {}. Slaves: {}, {} rendering").format(jobs or iface_("none"), len(ready), busy)
+
+
+class RENDER_PT_netrender_master_settings(SettingsPanel, Panel):
+    bl_label = "Settings"
+    modes = {"MASTER"}
+
+    def draw(self, context):
+        master = context.scene.netrender.master
+        column = self.column()
+        column.enabled = not session.master.running()
+        draw_text(column, master, "name", iface_("This machine's name"))
+        draw_text(column, master, "host", iface_("All interfaces"))
+        column.prop(master, "port")
+        draw_text(column, master, "folder", settings.working_folder("", "master"))
+        column.separator()
+        column.prop(master, "slave_timeout")
+        heading = column.column(heading="Network")
+        heading.prop(master, "broadcast")
+        heading = column.column(heading="Files")
+        heading.prop(master, "clear_on_exit")
+        heading = column.column(heading="Security")
+        heading.prop(master, "allow_scripts")
+
+
+CLASSES = (RENDER_PT_netrender_master_settings,)
