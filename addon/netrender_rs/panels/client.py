@@ -28,6 +28,7 @@ def draw_client(layout, context):
     column.scale_y = 1.25
     column.operator("netrender.send_job", icon="RENDER_ANIMATION")
     column.operator("netrender.send_frame", icon="RENDER_STILL")
+    column.operator("netrender.animate", icon="RENDER_RESULT")
     for index, transfer in enumerate(session.transfers):
         draw_transfer(layout, transfer, index)
     if session.last_job:
