@@ -54,6 +54,9 @@ class Master:
         """{"state": "stopped"|"running"|"busy" (starting or stopping), "url", "port", "name", "data", "error": str|None,
         "jobs": [job], "slaves": [slave]}; job and slave as in Client.snapshot()."""
 
+    def changes(self, anew: bool = False, limit: int = 100) -> dict[str, Any]:
+        """As Client.changes(), with "url", "port", "data" and "error" of snapshot()."""
+
 @final
 class Slave:
     """Renders for a master with warm Blender processes."""
@@ -131,9 +134,14 @@ class Client:
 
         job: {"id", "name", "category", "priority", "state": "active"|"paused"|"finished"|"failed"|"canceled",
         "status": "Queued"|"Rendering"|"Paused"|"Finished"|"Failed"|"Canceled", "frames": "1-10", "total", "done",
-        "failed", "rendering", "why": str, "created_ms"}
-        slave: {"id", "name", "state": "ready"|"lost"|"gone", "status": str, "blender": [3, 4, 1], "job", "frame",
-        "progress", "threads", "engines": [str]}"""
+        "failed", "rendering", "why": str, "left_s": float|None, "created_ms"}
+        slave: {"id", "name", "state": "ready"|"lost"|"gone", "status": str, "paused": bool, "draining": bool,
+        "blender": [3, 4, 1], "job", "frame", "progress", "threads", "engines": [str]}"""
+
+    def changes(self, anew: bool = False, limit: int = 100) -> dict[str, Any]:
+        """As snapshot(), but of the lists only what changed since the last call: rows that are new or differ in "jobs"
+        and "slaves", at most `limit` of each, numbers of those that are not there any more in "gone_jobs" and "gone_slaves", and
+        "more": True when there is more at once. `anew`: from the beginning. For one reader alone."""
 
     def submit(self, request: dict[str, Any]) -> Transfer:
         """Sends a job: a background Blender lists the scene's files, each is looked at, what the master lacks is sent, and
@@ -163,11 +171,33 @@ class Client:
         """Downloads what there is of a frame whose samples still come, with all passes, to the file `path`. Fails while
         there is nothing."""
 
+    def glance(self, job: int) -> dict[str, Any]:
+        """What a job's row does not say, short however many frames it has: {"id", "blacklist": [slave's number], "errors":
+        [{"frame", "slave", "message"}] (the first ones), "split": "off"|"auto"|"samples", "split_note", "samples": int (of a
+        frame; 0: can't be shared), "sharing": [{"frame", "samples": [in it, all], "slaves": [number], "efficiency":
+        float|None}] (the first ones), "speeds": [{"slave", "samples_per_s", "kilosamples_per_s"}]}"""
+
+    def cover(self, job: int, side: int = 256) -> tuple[int, int, bytes] | None:
+        """The last picture of a job, its longer side `side` pixels at most: width, height and RGBA, the lowest row first.
+        None: there is none yet."""
+
+    def edit(self, job: int, settings: dict[str, Any]) -> None:
+        """Changes some of "priority", "name", "category", "chunk", "tags"."""
+
     def cancel(self, job: int) -> None: ...
     def pause(self, job: int) -> None: ...
     def resume(self, job: int) -> None: ...
-    def requeue(self, job: int) -> None:
-        """Failed frames go back to the queue."""
+    def requeue(self, job: int, frames: str = "") -> None:
+        """Renders these frames again, done or failed; "" = those that failed."""
+
+    def delete(self, job: int) -> None:
+        """Removes a job with all its files from the farm."""
+
+    def blacklist(self, job: int, slave: int, listed: bool = True) -> None:
+        """Keeps a slave from a job, or lets it have it again."""
+
+    def order(self, slave: int, verb: str) -> None:
+        """Tells a slave to "pause", "resume", "drain" (end what it has, then stop) or "stop"."""
 
     def hand_over(self, job: int, frames: str = "") -> None:
         """Frames that slaves render together end with the samples they have; "" = all that have any, and the job

@@ -2,15 +2,24 @@
 
 use crate::{SLICE, errors, runtime, to_python};
 use netrender_core::{
+    edit::JobEdit,
     frames::FrameList,
-    ids::{Frame, JobId},
+    ids::{Frame, JobId, SlaveId},
+    wire::FarmView,
 };
-use netrender_farm::client::{self, ClientError, FetchWhat, JobRequest, TransferState, Watcher};
-use pyo3::{prelude::*, types::PyDict};
+use netrender_farm::{
+    api::Api,
+    client::{self, Changes, ClientError, FetchWhat, JobRequest, Told, TransferState, WatchState, Watcher},
+};
+use pyo3::{
+    prelude::*,
+    types::{PyBytes, PyDict},
+};
+use serde::Serialize;
 use serde_json::json;
 use std::{
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -55,14 +64,46 @@ impl Transfer {
 pub struct Client {
     master: String,
     watcher: Mutex<Option<Watcher>>,
+    told: Mutex<Told>,
 }
 
 impl Client {
-    fn change(&self, py: Python<'_>, job: u32, verb: &'static str) -> PyResult<()> {
+    /// Finds the master and asks it something.
+    fn ask<T, E, F>(&self, py: Python<'_>, question: impl FnOnce(Api) -> F + Send) -> PyResult<T>
+    where
+        T: Send,
+        ClientError: From<E>,
+        F: Future<Output = Result<T, E>>,
+    {
         let runtime = runtime()?;
-        let work = async { Ok(client::connect(&self.master).await?.change_job(JobId(job), verb).await?) };
-        py.detach(|| runtime.block_on(work)).map_err(errors::from_client)
+        let work = || runtime.block_on(async { Ok(question(client::connect(&self.master).await?).await?) });
+        py.detach(work).map_err(errors::from_client)
     }
+
+    fn change(&self, py: Python<'_>, job: u32, verb: &'static str) -> PyResult<()> {
+        self.ask(py, async |api| api.change_job(JobId(job), verb).await)
+    }
+}
+
+/// A look at the farm without the rows that are known.
+#[derive(Serialize)]
+struct News<'a> {
+    state: WatchState,
+    message: &'a str,
+    master: &'a str,
+    name: &'a str,
+    revision: u64,
+    #[serde(flatten)]
+    rows: Changes,
+}
+
+/// What a reader does not know of these lists.
+pub fn changes(told: &Mutex<Told>, farm: &Arc<FarmView>, anew: bool, limit: usize) -> Changes {
+    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    if anew {
+        *told = Told::default();
+    }
+    told.changes(farm, limit.max(1))
 }
 
 /// Empty: None.
@@ -87,7 +128,7 @@ impl Client {
     fn new(master: String) -> Self {
         let master =
             if master.trim().is_empty() { std::env::var("NETRENDER_MASTER").unwrap_or_default() } else { master };
-        Self { master, watcher: Mutex::new(None) }
+        Self { master, watcher: Mutex::new(None), told: Mutex::default() }
     }
 
     fn start(&self) -> PyResult<()> {
@@ -110,6 +151,20 @@ impl Client {
                 "revision": 0, "jobs": [], "slaves": [] }),
             ),
         }
+    }
+
+    #[pyo3(signature = (anew = false, limit = 100))]
+    fn changes(&self, py: Python<'_>, anew: bool, limit: usize) -> PyResult<Py<PyAny>> {
+        let seen = self.watcher.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Watcher::snapshot);
+        let Some(seen) = seen else {
+            let nothing = Changes::default();
+            let stopped = json!({ "state": "stopped", "message": "", "master": self.master, "name": "", "revision": 0,
+                "jobs": nothing.jobs, "gone_jobs": [], "slaves": nothing.slaves, "gone_slaves": [], "more": false });
+            return to_python(py, &stopped);
+        };
+        let rows = changes(&self.told, &seen.farm, anew, limit);
+        let (message, master, name) = (&*seen.message, &*seen.master, &*seen.name);
+        to_python(py, &News { state: seen.state, message, master, name, revision: seen.farm.revision, rows })
     }
 
     fn submit(&self, request: &Bound<'_, PyDict>) -> PyResult<Transfer> {
@@ -157,16 +212,12 @@ impl Client {
     }
 
     fn job(&self, py: Python<'_>, job: u32) -> PyResult<Py<PyAny>> {
-        let runtime = runtime()?;
-        let work = async { Ok(client::connect(&self.master).await?.job(JobId(job)).await?) };
-        let detail = py.detach(|| runtime.block_on(work)).map_err(|error: ClientError| errors::from_client(error))?;
+        let detail = self.ask(py, async |api| api.job(JobId(job)).await)?;
         to_python(py, &detail)
     }
 
     fn frame(&self, py: Python<'_>, job: u32, frame: i32) -> PyResult<Py<PyAny>> {
-        let runtime = runtime()?;
-        let work = async { Ok(client::connect(&self.master).await?.frame(JobId(job), Frame(frame)).await?) };
-        let detail = py.detach(|| runtime.block_on(work)).map_err(|error: ClientError| errors::from_client(error))?;
+        let detail = self.ask(py, async |api| api.frame(JobId(job), Frame(frame)).await)?;
         to_python(py, &detail)
     }
 
@@ -183,6 +234,28 @@ impl Client {
         Ok(Transfer { inner: transfer })
     }
 
+    fn glance(&self, py: Python<'_>, job: u32) -> PyResult<Py<PyAny>> {
+        let glance = self.ask(py, async |api| client::glance(&api, JobId(job)).await)?;
+        to_python(py, &glance)
+    }
+
+    #[pyo3(signature = (job, side = 256))]
+    fn cover<'py>(
+        &self,
+        py: Python<'py>,
+        job: u32,
+        side: usize,
+    ) -> PyResult<Option<(usize, usize, Bound<'py, PyBytes>)>> {
+        let cover = self.ask(py, async |api| client::cover(&api, JobId(job), side).await)?;
+        Ok(cover.map(|cover| (cover.width, cover.height, PyBytes::new(py, &cover.pixels))))
+    }
+
+    fn edit(&self, py: Python<'_>, job: u32, settings: &Bound<'_, PyDict>) -> PyResult<()> {
+        let edit: JobEdit = pythonize::depythonize(settings)
+            .map_err(|error| errors::UsageError::new_err(format!("the settings can't be read: {error}")))?;
+        self.ask(py, async |api| api.edit_job(JobId(job), &edit).await.map(drop))
+    }
+
     fn cancel(&self, py: Python<'_>, job: u32) -> PyResult<()> {
         self.change(py, job, "cancel")
     }
@@ -195,21 +268,41 @@ impl Client {
         self.change(py, job, "resume")
     }
 
-    fn requeue(&self, py: Python<'_>, job: u32) -> PyResult<()> {
-        self.change(py, job, "requeue")
+    #[pyo3(signature = (job, frames = ""))]
+    fn requeue(&self, py: Python<'_>, job: u32, frames: &str) -> PyResult<()> {
+        match frame_list(frames)? {
+            Some(frames) => self.ask(py, async |api| api.requeue_frames(JobId(job), frames).await),
+            None => self.change(py, job, "requeue"),
+        }
+    }
+
+    fn delete(&self, py: Python<'_>, job: u32) -> PyResult<()> {
+        self.ask(py, async |api| api.delete_job(JobId(job)).await)
+    }
+
+    #[pyo3(signature = (job, slave, listed = true))]
+    fn blacklist(&self, py: Python<'_>, job: u32, slave: u32, listed: bool) -> PyResult<()> {
+        self.ask(py, async |api| api.blacklist(JobId(job), SlaveId(slave), listed).await)
+    }
+
+    fn order(&self, py: Python<'_>, slave: u32, verb: &str) -> PyResult<()> {
+        if !["pause", "resume", "drain", "stop"].contains(&verb) {
+            return Err(errors::UsageError::new_err(format!(
+                "a slave can't {verb:?}: say pause, resume, drain or stop"
+            )));
+        }
+        self.ask(py, async |api| api.order_slave(SlaveId(slave), verb).await)
     }
 
     #[pyo3(signature = (job, frames = ""))]
     fn hand_over(&self, py: Python<'_>, job: u32, frames: &str) -> PyResult<()> {
-        let (runtime, frames) = (runtime()?, frame_list(frames)?);
-        let work = async { Ok(client::connect(&self.master).await?.stop(JobId(job), frames).await?) };
-        py.detach(|| runtime.block_on(work)).map_err(errors::from_client)
+        let frames = frame_list(frames)?;
+        self.ask(py, async |api| api.stop(JobId(job), frames).await)
     }
 
     #[pyo3(signature = (job, samples, frames = ""))]
     fn more(&self, py: Python<'_>, job: u32, samples: u32, frames: &str) -> PyResult<()> {
-        let (runtime, frames) = (runtime()?, frame_list(frames)?);
-        let work = async { Ok(client::connect(&self.master).await?.more(JobId(job), samples, frames).await?) };
-        py.detach(|| runtime.block_on(work)).map_err(errors::from_client)
+        let frames = frame_list(frames)?;
+        self.ask(py, async |api| api.more(JobId(job), samples, frames).await)
     }
 }

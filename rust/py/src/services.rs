@@ -1,13 +1,16 @@
 //! Master and slave as Python handles.
 
 use crate::{errors, runtime, to_python};
+use netrender_core::wire::FarmView;
 use netrender_farm::{
     cli::Heard,
+    client::{Changes, Told},
     master::{self, MasterOptions},
     slave::{self, SlaveOptions},
 };
 use pyo3::prelude::*;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -18,6 +21,7 @@ use std::{
 pub struct Master {
     options: MasterOptions,
     running: Mutex<Option<master::Master>>,
+    told: Mutex<Told>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -44,7 +48,7 @@ impl Master {
             return Err(errors::UsageError::new_err("the slave timeout is more than 0 seconds"));
         }
         let options = MasterOptions { data, host, port, name, broadcast, clear_on_exit, slave_timeout, allow_scripts };
-        Ok(Self { options, running: Mutex::new(None) })
+        Ok(Self { options, running: Mutex::new(None), told: Mutex::default() })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {
@@ -70,28 +74,43 @@ impl Master {
     }
 
     fn snapshot(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        // Start and stop hold the lock while they wait; a look never does.
-        let Ok(running) = self.running.try_lock() else {
-            return to_python(
-                py,
-                &json!({ "state": "busy", "url": "", "port": self.options.port, "name": self.options.name,
-                "data": self.options.data, "error": null, "jobs": [], "slaves": [] }),
-            );
+        let (mut seen, farm) = self.look();
+        seen["jobs"] = json!(farm.jobs);
+        seen["slaves"] = json!(farm.slaves);
+        to_python(py, &seen)
+    }
+
+    #[pyo3(signature = (anew = false, limit = 100))]
+    fn changes(&self, py: Python<'_>, anew: bool, limit: usize) -> PyResult<Py<PyAny>> {
+        let (head, farm) = self.look();
+        let rows = crate::client::changes(&self.told, &farm, anew, limit);
+        to_python(py, &News { head, rows })
+    }
+}
+
+/// A look at the master without the rows that are known.
+#[derive(Serialize)]
+struct News {
+    #[serde(flatten)]
+    head: Value,
+    #[serde(flatten)]
+    rows: Changes,
+}
+
+impl Master {
+    /// What it says of itself, and its lists.
+    fn look(&self) -> (Value, Arc<FarmView>) {
+        let resting = |state| {
+            let seen = json!({ "state": state, "url": "", "port": self.options.port, "name": self.options.name,
+                "data": self.options.data, "error": null });
+            (seen, Arc::default())
         };
-        match running.as_ref() {
-            Some(master) => {
-                let view = master.view();
-                let seen = json!({ "state": "running", "url": master.url(), "port": master.port(),
-                    "name": master.info().name, "data": self.options.data, "error": null,
-                    "jobs": view.jobs, "slaves": view.slaves });
-                to_python(py, &seen)
-            }
-            None => to_python(
-                py,
-                &json!({ "state": "stopped", "url": "", "port": self.options.port,
-                "name": self.options.name, "data": self.options.data, "error": null, "jobs": [], "slaves": [] }),
-            ),
-        }
+        // Start and stop hold the lock while they wait; a look never does.
+        let Ok(running) = self.running.try_lock() else { return resting("busy") };
+        let Some(master) = running.as_ref() else { return resting("stopped") };
+        let seen = json!({ "state": "running", "url": master.url(), "port": master.port(), "name": master.info().name,
+            "data": self.options.data, "error": null });
+        (seen, master.view())
     }
 }
 

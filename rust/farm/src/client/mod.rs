@@ -1,7 +1,10 @@
 //! The client: sends jobs, watches the farm, fetches frames.
 
+mod changes;
+mod cover;
 mod cut;
 mod fetch;
+mod glance;
 mod memory;
 mod report;
 mod send;
@@ -11,11 +14,14 @@ mod trace;
 mod transfer;
 mod watch;
 
+pub use changes::{Changes, Told};
+pub use cover::{Cover, cover};
 pub use fetch::{FetchWhat, fetch, fetch_unfinished};
+pub use glance::{FrameError, Glance, SharedFrame, glance};
 pub use report::{FileSize, Finding, FindingKind, Report};
 pub use submit::{JobRequest, check, submit};
 pub use transfer::{Phase, Transfer, TransferSnapshot, TransferState};
-pub use watch::{WatchSnapshot, Watcher};
+pub use watch::{WatchSnapshot, WatchState, Watcher};
 
 use crate::{
     api::{Api, ApiError},
