@@ -185,6 +185,9 @@ class Client:
         """Changes some of "priority", "name", "category", "chunk", "tags"."""
 
     def cancel(self, job: int) -> None: ...
+    def cancel_all(self) -> None:
+        """Every job of the farm that is not over, whoever sent it."""
+
     def pause(self, job: int) -> None: ...
     def resume(self, job: int) -> None: ...
     def requeue(self, job: int, frames: str = "") -> None:

@@ -260,6 +260,10 @@ impl Client {
         self.change(py, job, "cancel")
     }
 
+    fn cancel_all(&self, py: Python<'_>) -> PyResult<()> {
+        self.ask(py, async |api| client::cancel_all(&api).await)
+    }
+
     fn pause(&self, py: Python<'_>, job: u32) -> PyResult<()> {
         self.change(py, job, "pause")
     }

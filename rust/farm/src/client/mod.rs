@@ -27,6 +27,7 @@ use crate::{
     api::{Api, ApiError},
     discovery,
 };
+use netrender_core::job::JobState;
 use std::{path::PathBuf, time::Duration};
 
 /// How long to listen for masters when no address is given.
@@ -87,6 +88,20 @@ impl ClientError {
                 )
         )
     }
+}
+
+/// Cancels every job that is not over. One that ended meanwhile is no reason to stop.
+pub async fn cancel_all(api: &Api) -> Result<(), ClientError> {
+    for job in api.farm().await?.jobs {
+        if !matches!(job.state, JobState::Active | JobState::Paused) {
+            continue;
+        }
+        match api.change_job(job.id, "cancel").await {
+            Err(error) if error.is_code("wrong_state") || error.is_code("unknown_job") => {}
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 /// The master at this address, or the first one heard when it is empty. Asks it who it is.
