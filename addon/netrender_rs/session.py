@@ -14,62 +14,19 @@ import os
 import re
 import shutil
 import tempfile
-import threading
 import time
 import traceback
 
 import bpy
 
-from . import native
+from . import closer, native, thumbs
+from .background import Background
+from .mirror import STOPPED, Mirror
 
 INTERVAL_S = 0.25  # while something moves
 IDLE_INTERVAL_S = 1.0
+FILLING_INTERVAL_S = 0.05  # while there are rows of the lists that did not fit into one turn
 SHARE_OF_TIME = 0.05  # the timer never takes more of Blender's time than this
-
-STOPPED = {
-    "state": "stopped",
-    "message": "",
-    "master": "",
-    "name": "",
-    "error": None,
-    "jobs": [],
-    "slaves": [],
-}
-
-
-class Background:
-    """A call that waits, in a thread of its own. Has the same face as Transfer below."""
-
-    def __init__(self, call, *arguments):
-        self.result = None
-        self.error = ""
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(call, *arguments), daemon=True)
-        self._thread.start()
-
-    def _run(self, call, *arguments):
-        try:
-            self.result = call(*arguments)
-        except Exception as error:  # whatever it is, the artist reads it in the panel instead of losing it
-            self.error = str(error) or type(error).__name__
-        finally:
-            self._done.set()
-
-    def over(self):
-        return self._done.is_set()
-
-    def wait(self):
-        # Short waits, so that Ctrl-C still reaches a script.
-        while not self._done.wait(0.1):
-            pass
-
-    def cancel(self):
-        """Calls on the network end by themselves; whoever started this looks away."""
-
-    def state(self):
-        if not self.over():
-            return "running"
-        return "failed" if self.error else "done"
 
 
 class Transfer:
@@ -124,12 +81,14 @@ class Transfer:
 class Service:
     """A master or a slave in this Blender. `phase` bridges the time in which native starts or stops."""
 
-    def __init__(self, kind):
+    def __init__(self, kind, farm=None):
         self.kind = kind
+        self.farm = farm  # a master's lists
         self.handle = None
         self.snapshot = STOPPED
         self.error = ""
         self.phase = ""  # "", "starting", "stopping"
+        self.more = False  # rows of the lists that did not fit into the last turn
 
     def running(self):
         return self.handle is not None
@@ -139,7 +98,7 @@ class Service:
         self.handle, self.error, self.phase = handle, "", "starting"
         try:
             handle.start()
-            self.snapshot = handle.snapshot()
+            self._look(handle)
         except Exception as error:
             self.handle, self.snapshot, self.error = None, STOPPED, str(error)
             raise
@@ -157,16 +116,28 @@ class Service:
         finally:
             self.handle, self.snapshot, self.phase = None, STOPPED, ""
 
+    def _look(self, handle):
+        if self.farm is None:
+            self.snapshot = handle.snapshot()
+        else:
+            self.more = self.farm.read(handle)
+            self.snapshot = self.farm.head
+
     def read(self):
         handle = self.handle
-        if handle is not None and self.phase != "starting":
-            self.snapshot = handle.snapshot()
+        if handle is None:
+            if self.farm is not None:
+                self.farm.close()
+        elif self.phase != "starting":
+            self._look(handle)
             if self.snapshot["state"] == "failed" and self.phase != "stopping":
                 self.error = self.snapshot["error"] or "The service ended by itself"
         return self.snapshot
 
 
-master = Service("master")
+client_farm = Mirror()  # the master that this Blender sends to
+master_farm = Mirror()  # the one it is
+master = Service("master", master_farm)
 slave = Service("slave")
 transfers = []  # those under way, oldest first
 notice = ""  # one sentence about the last thing that went wrong out of sight
@@ -177,9 +148,12 @@ last_file = ""
 _client = None
 _client_address = None
 _client_started = False
-_client_snapshot = STOPPED
 _wanted_address = None
+_master_client = None  # to the master in this Blender: (address, native Client)
 _errands = []  # Background calls nobody waits for, such as stopping a client
+_own_jobs = set()  # (address given, number) of jobs sent from here that are not over
+_notes = []  # (icon of a report, sentence) about those that are over now
+_folders = {}  # (address, job) -> where its frames were put
 _seen = None
 _select_job = 0  # sent just now: to be selected in the list as soon as it is there
 
@@ -188,21 +162,38 @@ def client_for(address):
     """The native Client for an address: the one that already watches it, else a new one that does not watch
     yet.
     """
-    global _client, _client_address, _client_started, _client_snapshot
+    global _client, _client_address, _client_started
     if _client is None or address != _client_address:
         drop_client()
         _client = native.module().Client(address)
         _client_address = address
         _client_started = False
-        _client_snapshot = STOPPED
     return _client
 
 
 def drop_client():
-    global _client, _client_address, _client_started, _client_snapshot
+    global _client, _client_address, _client_started
     if _client is not None and _client_started:
         _errands.append(Background(_client.stop))
-    _client, _client_address, _client_started, _client_snapshot = None, None, False, STOPPED
+    _client, _client_address, _client_started = None, None, False
+    client_farm.close()
+    closer.forget(), thumbs.forget()
+
+
+def client_of_master():
+    """A native Client for the master in this Blender. Raises RuntimeError when there is none."""
+    global _master_client
+    url = master.snapshot.get("url") if master.running() else ""
+    if not url:
+        raise RuntimeError("The master in this Blender is not running. Press Start Service")
+    if _master_client is None or _master_client[0] != url:
+        _master_client = (url, native.module().Client(url))
+    return _master_client[1]
+
+
+def client_at(farm):
+    """A native Client for a farm whose lists are known."""
+    return client_of_master() if farm is master_farm else client_for(_client_address or "")
 
 
 def watch(address):
@@ -212,7 +203,8 @@ def watch(address):
 
 
 def client_snapshot():
-    return _client_snapshot
+    """What is known of the master, without the lists."""
+    return client_farm.head
 
 
 def may_look_around(address):
@@ -232,6 +224,7 @@ def remember_job(snapshot):
     if snapshot["state"] == "done" and snapshot["job"] is not None:
         last_job, notice = snapshot["job"], ""
         _select_job = last_job
+        _own_jobs.add((_client_address, last_job))
     elif snapshot["state"] == "failed":
         # The list of problems has a place of its own in the panel.
         notice = "" if problems() else snapshot["error"] or ""
@@ -280,8 +273,13 @@ def sending():
 
 
 def rendering():
-    """0 to 1: how far the slave's frame is, out of words such as "Sample 12/64"."""
-    found = re.search(r"(\d+)\s*/\s*(\d+)", slave.snapshot.get("progress") or "")
+    """0 to 1: how far the slave's frame is."""
+    return share_done(slave.snapshot.get("progress"))
+
+
+def share_done(progress):
+    """0 to 1, out of words such as "Sample 12/64"."""
+    found = re.search(r"(\d+)\s*/\s*(\d+)", progress or "")
     return min(1.0, int(found[1]) / max(1, int(found[2]))) if found else 0.0
 
 
@@ -295,69 +293,140 @@ def remove_folder(path):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def pickup_folder(job):
+def pickup_folder(farm, job):
     """Where frames of a job land that the artist looks at. Goes when Blender quits, as its Render Result
     does.
     """
-    farm = "".join(
-        c if c.isalnum() else "_" for c in _client_snapshot.get("master") or _client_address or "farm"
-    )
-    path = os.path.join(bpy.app.tempdir, "netrender", farm, f"job_{job}")
+    address = farm.address() or _client_address or "farm"
+    name = "".join(c if c.isalnum() else "_" for c in address)
+    path = os.path.join(bpy.app.tempdir, "netrender", name, f"job_{job}")
     os.makedirs(path, exist_ok=True)
     return path
+
+
+def remember_folder(farm, job, folder):
+    _folders[farm is master_farm, job] = folder
+
+
+def folder_of(farm, job):
+    """Where frames of a job were put last; "" when none was picked up."""
+    return _folders.get((farm is master_farm, job), "")
 
 
 def tick():
     """The one timer. Returns the seconds until its next turn."""
     began = time.perf_counter()
     try:
-        busy = read_all()
+        more, busy = read_all()
     except Exception as error:  # a timer that raises is never called again
         say(f"{type(error).__name__}: {error}. Please report this")
         traceback.print_exc()
-        busy = False
+        more = busy = False
     spent = time.perf_counter() - began
-    return max(INTERVAL_S if busy else IDLE_INTERVAL_S, spent / SHARE_OF_TIME)
+    pause = FILLING_INTERVAL_S if more else INTERVAL_S if busy else IDLE_INTERVAL_S
+    return max(pause, spent / SHARE_OF_TIME)
 
 
 def read_all():
     """Reads every snapshot, shows what changed; True while something moves."""
-    global _seen, _select_job, _client_started, _client_snapshot, notice
-    wanted = _wanted_address
-    if wanted is not None and not native.problem() and may_look_around(wanted):
-        try:
-            client = client_for(wanted)
-            if not _client_started:
-                client.start()
-                _client_started = True
-            _client_snapshot = client.snapshot()
-        except Exception as error:
-            _client_snapshot = dict(STOPPED, message=str(error))
+    global _seen, _select_job, notice
+    more = read_client()
     for transfer in list(transfers):
         transfer.read()
+    master.read(), slave.read()
+    for farm in (client_farm, master_farm):
+        for job, priority in farm.ripe_wishes():
+            do_errand(client_at(farm).edit, job, {"priority": priority})
     for errand in [e for e in _errands if e.over()]:
         _errands.remove(errand)
+        closer.look_again()
         if errand.error:
             notice = errand.error
+    state = bpy.context.window_manager.netrender
+    look_closer(state)
     seen = (
         [t.snapshot for t in transfers],
-        (master.phase, master.error, master.read()),
-        (slave.phase, slave.error, slave.read()),
-        _client_snapshot.get("revision"),
-        {k: v for k, v in _client_snapshot.items() if k not in ("jobs", "slaves")},
+        (master.phase, master.error, master_farm.head, master_farm.version),
+        (slave.phase, slave.error, slave.snapshot),
+        (client_farm.head, client_farm.version),
         (notice, last_job, last_file),
         report,
+        (closer.version, thumbs.version),
     )
     if seen != _seen:
         _seen = seen
-        state = bpy.context.window_manager.netrender
-        state.client_farm.show(_client_snapshot, _select_job)
-        if any(job["id"] == _select_job for job in _client_snapshot["jobs"]):
-            _select_job = 0
-        state.master_farm.show(master.snapshot)
+        show_farms(state)
         state.show_findings(report)
         redraw()
-    return bool(transfers or _errands or _wanted_address is not None or master.running() or slave.running())
+    say_notes()
+    more = more or master.more
+    return more, bool(
+        transfers or _errands or _wanted_address is not None or master.running() or slave.running()
+    )
+
+
+def read_client():
+    """Takes the watched master's changes over. True when there are more at once."""
+    global _client_started
+    wanted = _wanted_address
+    if wanted is None or native.problem() or not may_look_around(wanted):
+        return False
+    try:
+        client = client_for(wanted)
+        if not _client_started:
+            client.start()
+            _client_started = True
+        return client_farm.read(client)
+    except Exception as error:
+        client_farm.head = dict(STOPPED, message=str(error))
+        return False
+
+
+def show_farms(state):
+    global _select_job
+    news = client_farm.take_news()
+    note_ends(news)
+    state.client_farm.show(client_farm, news, _select_job)
+    if _select_job in client_farm.jobs:
+        _select_job = 0
+    state.master_farm.show(master_farm, master_farm.take_news())
+
+
+def note_ends(news):
+    """Of jobs that were sent from here; others have people of their own."""
+    for number in news.jobs:
+        own = (_client_address, number)
+        job = client_farm.jobs.get(number)
+        if own not in _own_jobs or job is None or job["state"] not in ("finished", "failed", "canceled"):
+            continue
+        _own_jobs.discard(own)
+        if job["state"] == "finished":
+            _notes.append(("INFO", f"Job {number} ({job['name']}) is finished: {job['done']} frames"))
+        elif job["state"] == "failed":
+            words = f"Job {number} ({job['name']}) failed: {job['failed']} of {job['total']} frames"
+            _notes.append(("WARNING", words))
+
+
+def say_notes():
+    windows = bpy.context.window_manager.windows
+    if not _notes or not windows:
+        return
+    kind, sentence = _notes.pop(0)  # one a turn: each stays for some seconds
+    with bpy.context.temp_override(window=windows[0]):
+        bpy.ops.netrender.note("INVOKE_DEFAULT", kind=kind, sentence=sentence)
+
+
+def look_closer(state):
+    """What rows do not say: of the job selected where a panel was drawn, and pictures of rows that were."""
+    farm, rows = (
+        (master_farm, state.master_farm) if closer.wants_master() else (client_farm, state.client_farm)
+    )
+    if not farm.is_connected():
+        return
+    job = rows.selected_job()
+    client = client_at(farm)
+    closer.turn(client, farm, job.number if job is not None else 0)
+    thumbs.turn(client, farm, farm is master_farm)
 
 
 def redraw():
@@ -371,6 +440,7 @@ def redraw():
 def after_load(*_):
     global _seen
     _seen = None  # the properties may be new ones: fill them again
+    client_farm.forget(), master_farm.forget()
     write_state()
 
 
@@ -401,12 +471,13 @@ def register():
 
 
 def unregister():
-    global _seen, notice, report
+    global _seen, _master_client, notice, report
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
     if after_load in bpy.app.handlers.load_post:
         bpy.app.handlers.load_post.remove(after_load)
     stop_everything()
     atexit.unregister(stop_everything)
-    _seen, notice, report = None, "", None
+    _seen, _master_client, notice, report = None, None, "", None
+    _own_jobs.clear(), _notes.clear(), _folders.clear()
     master.error = slave.error = ""

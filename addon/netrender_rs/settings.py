@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every property: `scene.netrender` (saved, so that a .blend is a service's configuration), this machine's
-defaults in the add-on's preferences, and `window_manager.netrender` (what goes on now, never saved). How
-they combine into a service's or a job's final values is decided here too, and nowhere else.
+defaults in the add-on's preferences, and `window_manager.netrender` (what goes on now, never saved; its lists are
+in rows.py). How they combine into a service's or a job's final values is decided here too, and nowhere else.
 """
 
 import os
@@ -19,15 +19,9 @@ from bpy.props import (
 )
 from bpy.types import AddonPreferences, PropertyGroup
 
-from . import session
+from . import rows, session
 
 PORT = 8000
-ENGINE_WORDS = {
-    "CYCLES": "Cycles",
-    "BLENDER_EEVEE": "EEVEE",
-    "BLENDER_EEVEE_NEXT": "EEVEE",
-    "BLENDER_WORKBENCH": "Workbench",
-}
 ADDRESS_HELP = (
     "Host, host:port or URL of the master. Empty: this machine's default, else the first master heard"
 )
@@ -220,80 +214,6 @@ class NETRENDER_PG_scene(PropertyGroup):
     slave: PointerProperty(type=NETRENDER_PG_slave)
 
 
-class NETRENDER_PG_job_row(PropertyGroup):
-    """One row of a job list; `name` is PropertyGroup's own, which makes the list's search field work."""
-
-    number: IntProperty()
-    status: StringProperty()
-    state: StringProperty()
-    frames: StringProperty()
-    why: StringProperty()
-    done: IntProperty()
-    total: IntProperty()
-    failed: IntProperty()
-    rendering: IntProperty()
-
-
-class NETRENDER_PG_slave_row(PropertyGroup):
-    state: StringProperty()
-    status: StringProperty()
-    blender: StringProperty()
-    engines: StringProperty()
-    progress: StringProperty()
-    job: IntProperty()
-    frame: IntProperty()
-    threads: IntProperty()
-
-
-class NETRENDER_PG_farm(PropertyGroup):
-    """What a master keeps, as rows for lists. Newest job first."""
-
-    jobs: CollectionProperty(type=NETRENDER_PG_job_row)
-    job_index: IntProperty(name="Job")
-    slaves: CollectionProperty(type=NETRENDER_PG_slave_row)
-    slave_index: IntProperty(name="Slave")
-
-    def selected_job(self):
-        return self.jobs[self.job_index] if 0 <= self.job_index < len(self.jobs) else None
-
-    def show(self, snapshot, select=0):
-        """Fills the rows. The selected job stays selected although rows move, unless another one is named."""
-        selected = self.selected_job()
-        number = selected.number if selected is not None else 0
-        if any(job["id"] == select for job in snapshot["jobs"]):
-            number = select
-        jobs = sorted(snapshot["jobs"], key=lambda job: -job["id"])
-        fill(self.jobs, jobs, write_job)
-        numbers = [job["id"] for job in jobs]
-        self.job_index = numbers.index(number) if number in numbers else 0
-        fill(self.slaves, [s for s in snapshot["slaves"] if s["state"] != "gone"], write_slave)
-        self.slave_index = min(self.slave_index, max(0, len(self.slaves) - 1))
-
-
-def fill(rows, items, write):
-    while len(rows) > len(items):
-        rows.remove(len(rows) - 1)
-    while len(rows) < len(items):
-        rows.add()
-    for row, item in zip(rows, items):
-        write(row, item)
-
-
-def write_job(row, job):
-    row.number = job["id"]
-    for key in ("name", "status", "state", "frames", "why", "done", "total", "failed", "rendering"):
-        setattr(row, key, job[key] or type(getattr(row, key))())
-
-
-def write_slave(row, slave):
-    row.name = slave["name"]
-    row.engines = ", ".join(ENGINE_WORDS.get(engine, engine) for engine in slave["engines"])
-    version = slave["blender"] or ""
-    row.blender = version if isinstance(version, str) else ".".join(map(str, version))
-    for key in ("state", "status", "progress", "job", "frame", "threads"):
-        setattr(row, key, slave[key] or type(getattr(row, key))())
-
-
 class NETRENDER_PG_finding(PropertyGroup):
     """One thing to know before sending; `name` is what it is about."""
 
@@ -341,14 +261,19 @@ class NETRENDER_PG_state(PropertyGroup):
     masters: CollectionProperty(type=NETRENDER_PG_found_master, options={"SKIP_SAVE"})
     findings: CollectionProperty(type=NETRENDER_PG_finding, options={"SKIP_SAVE"})
     finding_index: IntProperty(name="Finding", options={"SKIP_SAVE"})
-    client_farm: PointerProperty(type=NETRENDER_PG_farm, options={"SKIP_SAVE"})
-    master_farm: PointerProperty(type=NETRENDER_PG_farm, options={"SKIP_SAVE"})
+    client_farm: PointerProperty(type=rows.NETRENDER_PG_farm, options={"SKIP_SAVE"})
+    master_farm: PointerProperty(type=rows.NETRENDER_PG_farm, options={"SKIP_SAVE"})
 
     def show_findings(self, report):
         """Fills the rows of a report's problems and notes."""
         problems, notes = (report[key] if report else [] for key in ("problems", "notes"))
         findings = [dict(f, is_problem=True) for f in problems] + [dict(f, is_problem=False) for f in notes]
-        fill(self.findings, findings, write_finding)
+        while len(self.findings) > len(findings):
+            self.findings.remove(len(self.findings) - 1)
+        while len(self.findings) < len(findings):
+            self.findings.add()
+        for row, finding in zip(self.findings, findings):
+            write_finding(row, finding)
         self.finding_index = min(self.finding_index, max(0, len(findings) - 1))
 
 
@@ -445,9 +370,6 @@ CLASSES = (
     NETRENDER_PG_master,
     NETRENDER_PG_slave,
     NETRENDER_PG_scene,
-    NETRENDER_PG_job_row,
-    NETRENDER_PG_slave_row,
-    NETRENDER_PG_farm,
     NETRENDER_PG_finding,
     NETRENDER_PG_found_master,
     NETRENDER_PG_state,

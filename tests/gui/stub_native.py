@@ -39,8 +39,10 @@ slaves = [
         "id": 1,
         "name": "anna",
         "state": "ready",
-        "status": "Idle",
-        "blender": "3.4.1",
+        "status": "Ready",
+        "paused": False,
+        "draining": False,
+        "blender": [3, 4, 1],
         "job": None,
         "frame": None,
         "progress": "",
@@ -48,7 +50,47 @@ slaves = [
         "engines": ["CYCLES", "BLENDER_WORKBENCH"],
     }
 ]
+blacklist = {}  # job -> slaves kept from it
 masters = [{"id": "a", "name": "Studio", "url": "http://127.0.0.1:8000", "host": "h", "port": 8000}]
+
+
+def new_job(number, **known):
+    job = {
+        "id": number, "name": "shot", "category": "", "priority": 50, "state": "active", "status": "Rendering",
+        "frames": "1-250", "total": 3, "done": 1, "failed": 0, "rendering": 1, "why": "", "left_s": 12.0,
+        "created_ms": 0,
+    }  # fmt: skip
+    return {**job, **known}
+
+
+def find(job):
+    for row in jobs:
+        if row["id"] == job:
+            return row
+    raise RefusedError(f"There is no job {job}")
+
+
+class Told:
+    """What a reader of changes() knows."""
+
+    def __init__(self):
+        self.known = {}
+
+    def changes(self, anew, limit):
+        if anew:
+            self.known = {}
+        answer = {"more": False}
+        for kind, rows in (("jobs", jobs), ("slaves", slaves)):
+            news = [row for row in rows if self.known.get((kind, row["id"])) != row]
+            there = {(kind, row["id"]) for row in rows}
+            gone = [key for key in self.known if key[0] == kind and key not in there]
+            for key in gone:
+                del self.known[key]
+            self.known.update({(kind, row["id"]): dict(row) for row in news[:limit]})
+            answer[kind] = [dict(row) for row in news[:limit]]
+            answer[f"gone_{kind}"] = [number for _, number in gone]
+            answer["more"] = answer["more"] or len(news) > limit
+        return answer
 
 
 class Service:
@@ -73,6 +115,13 @@ class Master(Service):
     kind = "master"
 
     def snapshot(self):
+        return {**self.head(), "jobs": list(jobs), "slaves": slaves}
+
+    def changes(self, anew=False, limit=100):
+        self.told = getattr(self, "told", None) or Told()
+        return {**self.head(), **self.told.changes(anew, limit)}
+
+    def head(self):
         return {
             "state": self.state,
             "url": f"http://127.0.0.1:{self.keywords['port']}",
@@ -80,8 +129,6 @@ class Master(Service):
             "name": self.keywords["name"] or "Studio",
             "data": self.data,
             "error": None,
-            "jobs": list(jobs),
-            "slaves": slaves,
         }
 
 
@@ -149,7 +196,7 @@ class Transfer:
 
 class Client:
     def __init__(self, master=""):
-        self.master, self.state = master, "stopped"
+        self.master, self.state, self.told = master, "stopped", Told()
 
     def start(self):
         calls.append("start client")
@@ -159,16 +206,20 @@ class Client:
         calls.append("stop client")
         self.state = "stopped"
 
-    def snapshot(self):
+    def head(self):
         return {
             "state": self.state,
             "message": "",
             "master": self.master or "http://127.0.0.1:8000",
             "name": "Studio",
             "revision": len(jobs),
-            "jobs": list(jobs),
-            "slaves": slaves,
         }
+
+    def snapshot(self):
+        return {**self.head(), "jobs": list(jobs), "slaves": slaves}
+
+    def changes(self, anew=False, limit=100):
+        return {**self.head(), **self.told.changes(anew, limit)}
 
     def submit(self, request):
         assert Path(request["blend"]).read_bytes()[:7] == b"BLENDER", (
@@ -177,24 +228,9 @@ class Client:
         requests.append(request)
         if problems and not request["send_anyway"]:
             return Transfer(None, problems=problems, refused=True)
-        number = len(jobs) + 1
-        jobs.append(
-            {
-                "id": number,
-                "name": request["name"],
-                "category": request["category"],
-                "priority": request["priority"],
-                "state": "active",
-                "status": "Rendering",
-                "frames": request["frames"] or "1-250",
-                "total": 3,
-                "done": 1,
-                "failed": 0,
-                "rendering": 1,
-                "why": "",
-                "created_ms": 0,
-            }
-        )
+        number = max((job["id"] for job in jobs), default=0) + 1
+        known = {key: request[key] for key in ("name", "category", "priority")}
+        jobs.append(new_job(number, frames=request["frames"] or "1-250", **known))
         return Transfer(number)
 
     def check(self, request):
@@ -206,10 +242,50 @@ class Client:
         shutil.copy(os.environ["STUB_EXR"], path)
         return Transfer(job, [path])
 
+    def glance(self, job):
+        find(job)
+        return {
+            "id": job, "blacklist": sorted(blacklist.get(job, ())), "split": "samples", "samples": 64,
+            "split_note": "Frames are shared by samples",
+            "errors": [{"frame": 2, "slave": 1, "message": "Blender crashed\nits last lines"}],
+            "sharing": [{"frame": 4, "samples": [16, 64], "slaves": [1], "efficiency": 0.95}],
+            "speeds": [{"slave": 1, "samples_per_s": 2.0, "kilosamples_per_s": 4147.2}],
+        }  # fmt: skip
+
+    def cover(self, job, side=256):
+        calls.append(f"cover {job}")
+        return 4, 2, bytes([200, 100, 50, 255]) * 8
+
     def cancel(self, job):
-        if job > len(jobs):
-            raise RefusedError(f"There is no job {job}")
-        jobs[job - 1].update(state="canceled", status="Canceled")
+        find(job).update(state="canceled", status="Canceled")
+
+    def cancel_all(self):
+        for job in jobs:
+            if job["state"] in ("active", "paused"):
+                self.cancel(job["id"])
+
+    def pause(self, job):
+        find(job).update(state="paused", status="Paused")
+
+    def resume(self, job):
+        find(job).update(state="active", status="Rendering")
+
+    def requeue(self, job, frames=""):
+        find(job).update(failed=0, state="active", status="Queued")
+
+    def delete(self, job):
+        jobs.remove(find(job))
+
+    def edit(self, job, settings):
+        find(job).update(settings)
+
+    def blacklist(self, job, slave, listed=True):
+        listing = blacklist.setdefault(job, set())
+        (listing.add if listed else listing.discard)(slave)
+
+    def order(self, slave, verb):
+        row = next(row for row in slaves if row["id"] == slave)
+        row["paused"] = verb == "pause"
 
 
 def discover(timeout_s=0.3):

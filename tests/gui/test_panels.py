@@ -12,11 +12,14 @@ import pytest
 HERE = Path(__file__).resolve().parent
 ADDON = HERE.parents[1] / "addon" / "netrender_rs"
 
-SET_UP = """
+ENABLE = """
 import bpy, sys
 bpy.ops.preferences.addon_enable(module="netrender_rs")
 bpy.context.preferences.view.show_splash = False
 bpy.ops.wm.save_userpref()
+"""
+
+SET_UP = f"""{ENABLE}
 scene = bpy.context.scene
 scene.render.engine = "CYCLES"
 scene.cycles.samples, scene.cycles.use_denoising = 1, False
@@ -95,3 +98,14 @@ def test_an_afternoon_with_the_panels(blender_program, environ, tmp_path, native
     assert "DONE" in said, said
     assert "Traceback" not in said, said
     assert list((tmp_path / "temporary").glob("netrender-*")) == [], "a copy of the scene stays behind"
+
+
+def test_the_lists_and_their_buttons(blender_program, environ, tmp_path):
+    program = blender_program.path
+    code, said = run([program, "-b", "--python-exit-code", "1", "--python-expr", ENABLE], environ)
+    assert code == 0, said
+    story = [program, "--window-geometry", 0, 0, 700, 1000, "--python", HERE / "lists_in_blender.py"]
+    code, said = run(story, environ)
+    assert code == 0, said
+    assert "DONE" in said, said
+    assert "Traceback" not in said, said

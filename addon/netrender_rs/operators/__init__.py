@@ -3,9 +3,9 @@
 returns when the work is done.
 """
 
-from . import animation, farm, files, pick_up, send, service
+from . import animation, farm, files, jobs, note, pick_up, send, service, slaves
 
-LEAVES = (service, farm, files, send, pick_up, animation)
+LEAVES = (service, farm, files, send, jobs, slaves, pick_up, animation, note)
 
 
 def register():

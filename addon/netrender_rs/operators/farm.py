@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find a master, and what can be done to a job on it."""
+"""Which farm is meant: find a master, look at its page."""
 
 import bpy
 from bpy.props import FloatProperty, IntProperty, StringProperty
@@ -16,6 +16,27 @@ def address_holder(scene):
 def client_of(context):
     """The native Client for the scene's master."""
     return session.client_for(settings.master_address(context.scene.netrender.client.master))
+
+
+def mirror_of(context):
+    """The lists of the farm that the panel shows."""
+    return session.master_farm if context.scene.netrender.mode == "MASTER" else session.client_farm
+
+
+def client_of_panel(context):
+    """The native Client for the farm that the panel shows."""
+    if context.scene.netrender.mode == "MASTER":
+        return session.client_of_master()
+    return client_of(context)
+
+
+def unreachable(farm):
+    """Why nothing can be asked of the farm that the panel shows; "" when it answers."""
+    if farm.is_connected():
+        return ""
+    if farm is session.master_farm:
+        return "The master in this Blender is not running"
+    return "Not connected to a master"
 
 
 class NETRENDER_OT_find_master(Waiting, bpy.types.Operator):
@@ -86,37 +107,18 @@ class NETRENDER_MT_masters(bpy.types.Menu):
             operator.url = found.url
 
 
-class NETRENDER_OT_cancel_job(NeedsNative, bpy.types.Operator):
-    """Cancel this job. Frames that are finished can still be picked up"""
+class NETRENDER_OT_open_monitor(NeedsNative, bpy.types.Operator):
+    """Open the master's own page in a web browser: every job, slave and frame, live"""
 
-    bl_idname = "netrender.cancel_job"
-    bl_label = "Cancel Job"
+    bl_idname = "netrender.open_monitor"
+    bl_label = "Open Master Monitor"
 
-    job: IntProperty(
-        name="Job",
-        description="Number of the job. Not given: the job sent last",
-        min=0,
-        options={"SKIP_SAVE"},
-    )
-
-    def invoke(self, context, event):
-        return context.window_manager.invoke_confirm(self, event)
+    @classmethod
+    def obstacle(cls, context):
+        return unreachable(mirror_of(context))
 
     def execute(self, context):
-        number = self.job or session.last_job
-        if not number:
-            self.report(
-                {"ERROR"}, "No job was sent from this Blender yet. Give the number of the job to cancel"
-            )
-            return {"CANCELLED"}
-        try:
-            client = client_of(context)
-            if self.options.is_invoke:
-                session.do_errand(client.cancel, number)  # the list shows the outcome
-            else:
-                client.cancel(number)
-        except (RuntimeError, *native.errors()) as error:
-            return self.refuse(error)
+        bpy.ops.wm.url_open(url=mirror_of(context).address())
         return {"FINISHED"}
 
 
@@ -139,7 +141,7 @@ CLASSES = (
     NETRENDER_OT_find_master,
     NETRENDER_OT_use_master,
     NETRENDER_MT_masters,
-    NETRENDER_OT_cancel_job,
+    NETRENDER_OT_open_monitor,
     NETRENDER_OT_cancel_transfer,
 )
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

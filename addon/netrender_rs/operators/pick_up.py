@@ -8,7 +8,8 @@ import bpy
 from bpy.props import IntProperty, StringProperty
 
 from .. import session
-from .farm import client_of
+from .farm import client_of_panel, mirror_of
+from .jobs import OnJob, job_obstacle, number_of_job
 from .waiting import Waiting
 
 
@@ -18,12 +19,7 @@ class NETRENDER_OT_get_frame(Waiting, bpy.types.Operator):
     bl_idname = "netrender.get_frame"
     bl_label = "Get Frame"
 
-    job: IntProperty(
-        name="Job",
-        description="Number of the job. Not given: the job sent last",
-        min=0,
-        options={"SKIP_SAVE"},
-    )
+    job: OnJob.__annotations__["job"]
     frame: IntProperty(
         name="Frame", description="Frame number. Not given: the scene's current frame", options={"SKIP_SAVE"}
     )
@@ -34,28 +30,35 @@ class NETRENDER_OT_get_frame(Waiting, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
+    _number = 0
+
+    @classmethod
+    def obstacle(cls, context):
+        return job_obstacle(
+            context, lambda row: "" if row.done else f"No frame of job {row.number} is finished yet"
+        )
+
     def begin(self, context):
-        number = self.job or session.last_job
-        if not number:
-            raise ValueError("No job was sent from this Blender yet. Give the number of the job to look at")
+        number = self._number = number_of_job(self.job, context)
         frame = self.frame if self.properties.is_property_set("frame") else context.scene.frame_current
-        client = client_of(context)
+        client = client_of_panel(context)
         if self.directory:
             folder = os.path.abspath(bpy.path.abspath(self.directory))
             os.makedirs(folder, exist_ok=True)
         else:
-            folder = session.pickup_folder(number)
+            folder = session.pickup_folder(mirror_of(context), number)
         transfer = session.Transfer(client.fetch(number, str(frame), "exr", folder), "Getting Frame")
         session.transfers.append(transfer)
         return transfer
 
-    def finish(self, _context, work):
+    def finish(self, context, work):
         files = work.snapshot["files"]
         if not files:
             raise ValueError("This frame is not finished yet")
         image = bpy.data.images.load(files[0], check_existing=True)
         image.reload()  # a frame that was rendered again lies at the same place
         session.remember_file(files[0])
+        session.remember_folder(mirror_of(context), self._number, os.path.dirname(files[0]))
         if not bpy.app.background:
             # Later: a window that opens while a modal operator handles its event makes Blender free the operator.
             bpy.app.timers.register(functools.partial(show, image.name), first_interval=0.0)

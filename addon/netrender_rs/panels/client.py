@@ -6,6 +6,7 @@ from bpy.app.translations import pgettext_iface as iface_
 from bpy.types import Panel
 
 from .. import native, session, settings
+from ..operators.farm import NETRENDER_OT_open_monitor
 from .drawing import SettingsPanel, draw_bar, draw_text, draw_words
 from .words import duration, size
 
@@ -29,6 +30,7 @@ def draw_client(layout, context):
     column.operator("netrender.send_job", icon="RENDER_ANIMATION")
     column.operator("netrender.send_frame", icon="RENDER_STILL")
     column.operator("netrender.animate", icon="RENDER_RESULT")
+    layout.operator(NETRENDER_OT_open_monitor.bl_idname, icon="URL")
     for index, transfer in enumerate(session.transfers):
         draw_transfer(layout, transfer, index)
     if session.last_job:
@@ -55,7 +57,7 @@ def connection_words(snapshot):
     master = snapshot["name"] or snapshot["master"]
     state = snapshot["state"]
     if state == "connected":
-        slaves = sum(1 for s in snapshot["slaves"] if s["state"] == "ready")
+        slaves = sum(1 for s in session.client_farm.slaves.values() if s["state"] == "ready")
         words = iface_("Connected to {}, 1 slave") if slaves == 1 else iface_("Connected to {}, {} slaves")
         return words.format(master, slaves), "LINKED"
     if state == "reconnecting":

@@ -42,6 +42,19 @@ def draw_bar(layout, value, fraction, text):
         layout.prop(bpy.context.window_manager.netrender, value, text=text, slider=True, translate=False)
 
 
+BLOCKS = 8
+
+
+def draw_small_bar(layout, fraction, text):
+    """In a row of a list. Before Blender 4.0 in letters: a slider there would be a property of a row, and rows move in
+    memory while the mouse is over them."""
+    if hasattr(layout, "progress"):
+        layout.progress(factor=fraction, text=text, translate=False)
+    else:
+        full = round(BLOCKS * fraction)
+        layout.label(text=f"{'■' * full}{'□' * (BLOCKS - full)}  {text}", translate=False)
+
+
 def draw_words(layout, context, words, icon):
     """A sentence that may be longer than the editor is wide."""
     scale = context.preferences.system.ui_scale or 1.0

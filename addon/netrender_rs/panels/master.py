@@ -5,6 +5,7 @@ from bpy.app.translations import pgettext_iface as iface_
 from bpy.types import Panel
 
 from .. import session, settings
+from ..operators.farm import NETRENDER_OT_open_monitor
 from .drawing import SettingsPanel, draw_text, draw_words
 from .service import draw_service
 
@@ -15,17 +16,20 @@ def draw_master(layout, context):
     snapshot = service.snapshot
     if snapshot["state"] == "running":
         draw_words(layout, context, iface_("Listening on {}").format(snapshot["url"]), "LINKED")
-        draw_words(layout, context, farm_words(snapshot), "INFO")
+        draw_words(layout, context, farm_words(session.master_farm), "INFO")
+        layout.operator(NETRENDER_OT_open_monitor.bl_idname, icon="URL")
+        if session.notice:
+            draw_words(layout, context, session.notice, "ERROR")
     elif not service.phase and not service.error:
         layout.label(text="Not running", icon="UNLINKED")
 
 
-def farm_words(snapshot):
+def farm_words(farm):
     counts = {}
-    for job in snapshot["jobs"]:
+    for job in farm.jobs.values():
         counts[job["status"]] = counts.get(job["status"], 0) + 1
     jobs = ", ".join(f"{count} {iface_(status).lower()}" for status, count in counts.items())
-    ready = [s for s in snapshot["slaves"] if s["state"] == "ready"]
+    ready = [s for s in farm.slaves.values() if s["state"] == "ready"]
     busy = sum(1 for s in ready if s["job"])
     return iface_("Jobs: {}. Slaves: {}, {} rendering").format(jobs or iface_("none"), len(ready), busy)
 

@@ -16,3 +16,10 @@ def duration(seconds):
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def speed(kilosamples_per_s):
+    """Of a slave that shares frames: samples of pixels."""
+    if kilosamples_per_s < 1000:
+        return f"{kilosamples_per_s:.0f} kS/s"
+    return f"{kilosamples_per_s / 1000:.1f} MS/s"

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be done to a job on the farm."""
+
+import bpy
+from bpy.props import BoolProperty, IntProperty
+
+from .. import native, session
+from .farm import client_of_panel, mirror_of, unreachable
+from .waiting import NeedsNative
+
+
+def shown_farm(context):
+    """The lists that a button is drawn beside; None for scripts. It, and not a row, is what the panel hands to its
+    buttons: rows move in memory.
+    """
+    return getattr(context, "netrender_farm", None)
+
+
+class Asking(NeedsNative):
+    """Asks the farm for something. Pressed as a button it returns at once: the lists show the outcome, and the panel
+    what went wrong. Called from a script it returns, or raises, when the master has answered.
+    """
+
+    confirms = False
+
+    # A popup that asks whether it is meant runs the operator as a script does.
+    is_pressed: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context, event):
+        self.is_pressed = True
+        if self.confirms:
+            return context.window_manager.invoke_confirm(self, event)
+        return self.execute(context)
+
+    def execute(self, context):
+        try:
+            call = self.question(context, client_of_panel(context))
+            if self.is_pressed:
+                session.do_errand(call)
+            else:
+                call()
+        except (RuntimeError, ValueError, *native.errors()) as error:
+            return self.refuse(error)
+        return {"FINISHED"}
+
+    def question(self, context, client):
+        """A function without arguments that asks. Raises ValueError when there is nothing to ask about."""
+        raise NotImplementedError
+
+
+class OnJob(Asking):
+    """`unfit(row)`: why it makes no sense for the selected job; "" when it does."""
+
+    job: IntProperty(
+        name="Job",
+        description="Number of the job. Not given: the one selected in the list, else the job sent last",
+        min=0,
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def obstacle(cls, context):
+        return job_obstacle(context, cls.unfit)
+
+    @classmethod
+    def unfit(cls, _row):
+        return ""
+
+    def question(self, context, client):
+        # The operator is gone when the answer comes.
+        ask, number = self.ask, number_of_job(self.job, context)
+        return lambda: ask(client, number)
+
+    @staticmethod
+    def ask(client, number):
+        raise NotImplementedError
+
+
+def job_obstacle(context, unfit):
+    shown = shown_farm(context)
+    if shown is None:
+        return ""
+    row = shown.selected_job()
+    return unreachable(shown.mirror()) or ("Select a job first" if row is None else unfit(row))
+
+
+def number_of_job(given, context):
+    """Raises ValueError when no job is meant."""
+    state = context.window_manager.netrender
+    is_master = context.scene.netrender.mode == "MASTER"
+    row = (state.master_farm if is_master else state.client_farm).selected_job()
+    number = given or (row.number if row is not None else 0) or session.last_job
+    if not number:
+        raise ValueError(
+            "No job is selected, and none was sent from this Blender yet. Give the number of the job"
+        )
+    return number
+
+
+class NETRENDER_OT_cancel_job(OnJob, bpy.types.Operator):
+    """Cancel this job. Frames that are finished can still be picked up"""
+
+    bl_idname = "netrender.cancel_job"
+    bl_label = "Cancel Job"
+    confirms = True
+
+    @classmethod
+    def unfit(cls, row):
+        return "" if row.state in ("active", "paused") else f"Job {row.number} is over already"
+
+    @staticmethod
+    def ask(client, number):
+        client.cancel(number)
+
+
+class NETRENDER_OT_pause_job(OnJob, bpy.types.Operator):
+    """Hand out no more frames of this job. What slaves render now is finished"""
+
+    bl_idname = "netrender.pause_job"
+    bl_label = "Pause Job"
+
+    @classmethod
+    def unfit(cls, row):
+        return "" if row.state == "active" else f"Job {row.number} does not wait or render now"
+
+    @staticmethod
+    def ask(client, number):
+        client.pause(number)
+
+
+class NETRENDER_OT_resume_job(OnJob, bpy.types.Operator):
+    """Go on with this job"""
+
+    bl_idname = "netrender.resume_job"
+    bl_label = "Resume Job"
+
+    @classmethod
+    def unfit(cls, row):
+        return "" if row.state == "paused" else f"Job {row.number} is not paused"
+
+    @staticmethod
+    def ask(client, number):
+        client.resume(number)
+
+
+class NETRENDER_OT_requeue_job(OnJob, bpy.types.Operator):
+    """Try the frames again that failed or were canceled"""
+
+    bl_idname = "netrender.requeue_job"
+    bl_label = "Requeue Failed Frames"
+
+    @classmethod
+    def unfit(cls, row):
+        if row.failed or row.state == "canceled":
+            return ""
+        return f"No frame of job {row.number} failed"
+
+    @staticmethod
+    def ask(client, number):
+        client.requeue(number)
+
+
+class NETRENDER_OT_delete_job(OnJob, bpy.types.Operator):
+    """Remove this job from the farm, with its files and all its frames. What was picked up stays"""
+
+    bl_idname = "netrender.delete_job"
+    bl_label = "Delete Job from the Farm"
+    confirms = True
+
+    @staticmethod
+    def ask(client, number):
+        client.delete(number)
+
+
+class NETRENDER_OT_set_priority(OnJob, bpy.types.Operator):
+    """Say how soon this job gets its turn"""
+
+    bl_idname = "netrender.set_priority"
+    bl_label = "Set Priority"
+
+    priority: IntProperty(
+        name="Priority", description="Higher goes first", default=50, min=0, max=100, options={"SKIP_SAVE"}
+    )
+
+    def question(self, context, client):
+        number, priority = number_of_job(self.job, context), self.priority
+        return lambda: client.edit(number, {"priority": priority})
+
+
+class NETRENDER_OT_cancel_all(Asking, bpy.types.Operator):
+    """Cancel every job of the farm that is not over, those of others too"""
+
+    bl_idname = "netrender.cancel_all"
+    bl_label = "Cancel All Jobs of the Farm"
+    confirms = True
+
+    @classmethod
+    def obstacle(cls, context):
+        if shown_farm(context) is None:
+            return ""
+        farm = mirror_of(context)
+        under_way = any(job["state"] in ("active", "paused") for job in farm.jobs.values())
+        return unreachable(farm) or ("" if under_way else "All jobs are over")
+
+    def question(self, _context, client):
+        return client.cancel_all
+
+
+class NETRENDER_OT_open_folder(NeedsNative, bpy.types.Operator):
+    """Open the folder where frames of this job were put"""
+
+    bl_idname = "netrender.open_folder"
+    bl_label = "Open Folder"
+
+    job: OnJob.__annotations__["job"]
+
+    @classmethod
+    def obstacle(cls, context):
+        shown = shown_farm(context)
+        if shown is None:
+            return ""
+        row = shown.selected_job()
+        if row is None:
+            return "Select a job first"
+        picked_up = session.folder_of(shown.mirror(), row.number)
+        return "" if picked_up else f"No frame of job {row.number} was picked up yet"
+
+    def execute(self, context):
+        try:
+            number = number_of_job(self.job, context)
+            folder = session.folder_of(mirror_of(context), number)
+            if not folder:
+                raise ValueError(f"No frame of job {number} was picked up yet. Press Get Frame")
+            return bpy.ops.wm.path_open(filepath=folder)
+        except (RuntimeError, ValueError) as error:
+            return self.refuse(error)
+
+
+CLASSES = (
+    NETRENDER_OT_cancel_job,
+    NETRENDER_OT_pause_job,
+    NETRENDER_OT_resume_job,
+    NETRENDER_OT_requeue_job,
+    NETRENDER_OT_delete_job,
+    NETRENDER_OT_set_priority,
+    NETRENDER_OT_cancel_all,
+    NETRENDER_OT_open_folder,
+)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

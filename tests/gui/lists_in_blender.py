@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs inside a Blender with windows, started by test_panels.py: the lists of jobs and slaves in both modes, empty and
+filled, and their buttons."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import bpy
+
+sys.path.insert(0, str(Path(__file__).parent))
+from story import area, draw, press, properties_alone, tell, until, window
+
+
+def open_all_panels():
+    """Panels that start closed are not drawn."""
+    from netrender_rs import panels
+
+    for cls in panels.CLASSES:
+        if "DEFAULT_CLOSED" in getattr(cls, "bl_options", ()):
+            bpy.utils.unregister_class(cls)
+            cls.bl_options = set()
+            bpy.utils.register_class(cls)
+
+
+def photograph(name):
+    if os.environ.get("PHOTOGRAPHS"):
+        for _ in range(10):
+            yield
+        path = f"{os.environ['PHOTOGRAPHS']}/{name}.png"
+        subprocess.run(["import", "-window", "root", path], check=True)
+
+
+def reports():
+    """What Blender's Info editor holds: what was to be read in the status bar."""
+    editor = area()
+    editor.type = "INFO"
+    with bpy.context.temp_override(window=window(), area=editor, region=editor.regions[-1]):
+        bpy.ops.info.select_all(action="SELECT")
+        bpy.ops.info.report_copy()
+    editor.type = "PROPERTIES"
+    return bpy.context.window_manager.clipboard
+
+
+def story():
+    import netrender_native as stub
+    from netrender_rs import session, thumbs
+
+    state = bpy.context.window_manager.netrender
+    settings = bpy.context.scene.netrender
+    properties_alone()
+    yield
+    area().spaces.active.context = "RENDER"
+    open_all_panels()
+    bpy.context.scene.render.engine = "NET_RENDER"  # its panels come first
+    anna = dict(stub.slaves[0], job=3, frame=2, progress="Sample 12/64")
+    stub.slaves.clear()
+
+    # Nothing is there yet
+    for mode in ("CLIENT", "MASTER"):
+        settings.mode = mode
+        yield from draw()
+    press("start_master")
+    yield from until(lambda: session.master.snapshot["state"] == "running")
+    yield from draw()
+
+    # Jobs and slaves, in both modes
+    why = "No slave has Blender 5.0"
+    stub.jobs += [
+        stub.new_job(1, name="finished", state="finished", status="Finished", done=3, rendering=0),
+        stub.new_job(2, name="waits", status="Queued", done=0, rendering=0, why=why, left_s=None),
+        stub.new_job(3, name="a shot with quite a long name", failed=1, total=4),
+    ]
+    stub.slaves += [anna, dict(anna, id=2, name="ben", job=None, frame=None, progress="", paused=True)]
+    for mode, farm in (("MASTER", state.master_farm), ("CLIENT", state.client_farm)):
+        settings.mode = mode
+        yield from until(lambda farm=farm: len(farm.jobs) == 3 and len(farm.slaves) == 2)
+        assert [row.number for row in farm.jobs] == [1, 2, 3]
+        assert farm.selected_job().number == 3, "the newest is not selected"
+        yield from until(lambda mode=mode: thumbs.icon(mode == "MASTER", 3))
+        yield from draw()
+        yield from photograph(mode.lower())
+        for index in range(3):
+            farm.job_index = index
+            yield from draw()
+
+    # Buttons work on what is selected, and the list shows it
+    farm = state.client_farm
+    farm.job_index = 2
+    press("pause_job")
+    yield from until(lambda: farm.selected_job().state == "paused")
+    yield from draw()
+    press("resume_job")
+    yield from until(lambda: farm.selected_job().state == "active")
+    press("requeue_job", job=3)
+    yield from until(lambda: farm.selected_job().failed == 0)
+    press("blacklist_slave", slave=2)
+    yield from until(lambda: stub.blacklist == {3: {2}})
+    press("unblacklist_slave", slave=2)
+    yield from until(lambda: stub.blacklist == {3: set()})
+    press("resume_slave", slave=2)
+    yield from until(lambda: not farm.slaves[1].paused)
+    for value in (60, 61, 62):
+        farm.priority = value
+        yield
+    assert farm.priority == 62
+    yield from until(lambda: stub.jobs[2]["priority"] == 62)
+    yield from until(lambda: farm.selected_job().priority == 62)
+
+    # What is refused is said in the panel
+    press("pause_job", job=99)
+    yield from until(lambda: "no job 99" in session.notice)
+    yield from draw()
+
+    # The selected job stays selected while others come and go
+    farm.job_index = 1
+    yield
+    stub.jobs.pop(0)
+    stub.jobs.append(stub.new_job(4))
+    yield from until(lambda: [row.number for row in farm.jobs] == [2, 3, 4])
+    assert farm.selected_job().number == 2
+
+    # A job that was sent from here says when it is over
+    session._own_jobs.add((session._client_address, 4))
+    stub.jobs[-1].update(state="finished", status="Finished", done=3)
+    yield from until(lambda: "Job 4 (shot) is finished" in reports())
+    yield from photograph("note")
+
+    # Another file is opened: the rows are there again
+    bpy.ops.wm.read_homefile()
+    yield
+    state = bpy.context.window_manager.netrender
+    yield from until(lambda: [row.number for row in state.client_farm.jobs] == [2, 3, 4])
+    bpy.ops.preferences.addon_disable(module="netrender_rs")
+    yield
+    assert thumbs._previews is None
+
+
+tell(story)
