@@ -2,6 +2,7 @@
 """The add-on without a window: `blender -b master.blend -a` is a master, `blender -b slave.blend -a` a slave."""
 
 import importlib.util
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -55,6 +56,10 @@ bpy.context.scene.netrender.client.master = address
 print("RESULT", bpy.ops.netrender.get_frame(job=int(job), frame=int(frame), directory=folder))
 image = next(i for i in bpy.data.images if i.filepath.endswith(".exr"))
 print("IMAGE", image.source, bool(image.has_data), image.filepath)
+bpy.ops.netrender.open_folder(job=int(job))
+import netrender_native
+width, height, pixels = netrender_native.Client(address).cover(int(job), 48)
+print("COVER", width, height, len(pixels), len(set(pixels)) > 8)
 """
 
 
@@ -127,7 +132,12 @@ def word_after(text, word):
 
 
 def test_services_in_blender_render_a_job_sent_from_blender(farm, addon, blender_program, tmp_path):
-    # Given a master and two slaves, each a Blender without a window
+    # Given a master and two slaves, each a Blender without a window, and a desktop that shows folders
+    (tmp_path / "bin").mkdir()
+    desktop = tmp_path / "bin" / "xdg-open"
+    desktop.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    desktop.chmod(0o755)
+    addon.environ["PATH"] = f"{tmp_path}/bin:{os.environ['PATH']}"
     master = addon.master()
     slaves = [addon.slave(name, master) for name in ("anna", "ben")]
     blend = blender_program.build(
@@ -152,6 +162,9 @@ def test_services_in_blender_render_a_job_sent_from_blender(farm, addon, blender
     said = addon.script(GET_FRAME, master.url, job, 2, tmp_path / "picked", blend=blend)
     assert word_after(said, "IMAGE").startswith("FILE")
     film.assert_same_film(film.in_folder(tmp_path / "picked")[2], local[2])
+    # Open Folder shows where it is, and the list has a small picture
+    assert (tmp_path / "opened").read_text().strip() == str(tmp_path / "picked")
+    assert word_after(said, "COVER") == f"48 27 {48 * 27 * 4} True"
 
     # And on SIGTERM all end at once, with code 0, no picture of their own and no Blender left
     for service in (*slaves, master):

@@ -62,7 +62,7 @@ class Mirror:
         for number in gone_slaves:
             self.slaves.pop(number, None)
             self.news.gone_slaves.add(number)
-        self.is_whole = self.is_whole or not more
+        self.is_whole = self.is_whole or (self.is_connected() and not more)
         if jobs or slaves or gone_jobs or gone_slaves:
             self.version += 1
         return more

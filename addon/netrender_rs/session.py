@@ -26,7 +26,8 @@ from .mirror import STOPPED, Mirror
 INTERVAL_S = 0.25  # while something moves
 IDLE_INTERVAL_S = 1.0
 FILLING_INTERVAL_S = 0.05  # while there are rows of the lists that did not fit into one turn
-SHARE_OF_TIME = 0.05  # the timer never takes more of Blender's time than this
+SHARE_OF_TIME = 0.05  # the timer takes no more of Blender's time than this
+LONGEST_PAUSE_S = 2.0  # a turn is long, too, when the machine is busy with other things
 
 
 class Transfer:
@@ -324,7 +325,7 @@ def tick():
         more = busy = False
     spent = time.perf_counter() - began
     pause = FILLING_INTERVAL_S if more else INTERVAL_S if busy else IDLE_INTERVAL_S
-    return max(pause, spent / SHARE_OF_TIME)
+    return max(pause, min(spent / SHARE_OF_TIME, LONGEST_PAUSE_S))
 
 
 def read_all():

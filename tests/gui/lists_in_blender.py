@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 
@@ -30,6 +31,18 @@ def photograph(name):
             yield
         path = f"{os.environ['PHOTOGRAPHS']}/{name}.png"
         subprocess.run(["import", "-window", "root", path], check=True)
+
+
+def why_grey(farm, index):
+    """What each button beside the lists says when that job is selected."""
+    from netrender_rs.operators import jobs, pick_up, slaves
+
+    farm.job_index = index
+    classes = [cls for leaf in (pick_up, jobs, slaves) for cls in leaf.CLASSES]
+    context = SimpleNamespace(netrender_farm=farm, scene=bpy.context.scene)
+    names = {cls.bl_idname.removeprefix("netrender."): cls for cls in classes}
+    del names["set_priority"], names["unblacklist_slave"]
+    return {name: cls.obstacle(context) for name, cls in names.items()}
 
 
 def reports():
@@ -85,8 +98,20 @@ def story():
             farm.job_index = index
             yield from draw()
 
-    # Buttons work on what is selected, and the list shows it
+    # What makes no sense is grey, and says why
     farm = state.client_farm
+    grey = {name: why for name, why in why_grey(farm, 0).items() if why}
+    assert grey == {
+        "open_folder": "No frame of job 1 was picked up yet",
+        "pause_job": "Job 1 does not wait or render now",
+        "resume_job": "Job 1 is not paused",
+        "requeue_job": "No frame of job 1 failed",
+        "cancel_job": "Job 1 is over already",
+        "resume_slave": "anna is not paused",
+    }
+    assert why_grey(farm, 1)["get_frame"] == "No frame of job 2 is finished yet"
+
+    # Buttons work on what is selected, and the list shows it
     farm.job_index = 2
     press("pause_job")
     yield from until(lambda: farm.selected_job().state == "paused")

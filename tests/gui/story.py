@@ -28,7 +28,7 @@ def press(name, **arguments):
         return getattr(bpy.ops.netrender, name)("INVOKE_DEFAULT", **arguments)
 
 
-def until(look, seconds=20):
+def until(look, seconds=60):
     end = time.monotonic() + seconds
     while not look():
         assert time.monotonic() < end, "it did not happen"

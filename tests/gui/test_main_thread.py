@@ -2,11 +2,17 @@
 """Blender stays usable while a job is sent: the add-on's part of the main thread, measured in a Blender with windows
 and a real farm."""
 
+import http.client
+import itertools
 import json
 import os
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from blenders import HERE
+from master_api import MasterApi
 from test_headless import Addon
 from test_panels import screen  # noqa: F401 - a fixture
 
@@ -44,3 +50,70 @@ def test_the_main_thread_is_never_kept(farm, blender_program, screen, tmp_path, 
     record_property("longest_ms", max(figures["ours_ms"].values()))
     assert figures["sent_mb"] > MEGABYTES
     assert max(figures["ours_ms"].values()) <= 1000 * FRAME_S
+
+
+JOBS, SECONDS, HANDS = 1000, 3, 8
+BUSY = HERE / "gui" / "busy_lists_in_blender.py"
+
+
+class Updates:
+    """Changes the jobs' priorities one after another, over and over, from as many hands as needed."""
+
+    def __init__(self, url):
+        self.host, self.count, self.over = url.removeprefix("http://"), 0, threading.Event()
+        self.next = itertools.count()
+        self.hands = [threading.Thread(target=self.work) for _ in range(HANDS)]
+
+    def work(self):
+        connection = http.client.HTTPConnection(self.host, timeout=60)
+        while not self.over.is_set():
+            number = next(self.next)
+            body = json.dumps({"priority": number // JOBS % 100})
+            kind = {"Content-Type": "application/json"}
+            connection.request("PATCH", f"/api/v1/jobs/{number % JOBS + 1}", body, kind)
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200, answer.status
+            self.count += 1
+        connection.close()
+
+    def start(self):
+        for hand in self.hands:
+            hand.start()
+
+    def stop(self):
+        self.over.set()
+        for hand in self.hands:
+            hand.join(60)
+
+
+def test_a_thousand_jobs_that_change_all_the_time(farm, blender_program, screen, tmp_path, record_property):  # noqa: F811
+    # Given an artist's Blender, and a farm of a thousand jobs
+    addon = Addon(farm, blender_program)
+    addon.script(QUIET)
+    master = farm.master()
+    api = MasterApi(master.url)
+    manifest = api.put_blend(b"BLENDER of a test")
+    with ThreadPoolExecutor(HANDS) as hands:
+        assert {answer.status for answer in hands.map(lambda _: api.submit(manifest), range(JOBS))} == {201}
+
+    # When all of them change while she looks at the list
+    updates = Updates(master.url)
+    environ = {**addon.environ, "DISPLAY": screen, "LIBGL_ALWAYS_SOFTWARE": "1"}
+    command = [blender_program.path, "--window-geometry", 0, 0, 900, 950, "--python", BUSY, "--", master.url]
+    updates.start()
+    began = time.monotonic()
+    try:
+        done = farm.run([*command, JOBS, SECONDS], **environ)
+    finally:
+        updates.stop()
+    rate = updates.count / (time.monotonic() - began)
+    assert done.code == 0, done.out + done.err
+
+    # Then nothing of ours on the main thread took longer than a frame of the screen
+    figures = json.loads(re.search(r"^FIGURES (.*)", done.out, re.MULTILINE)[1])
+    print(f"{rate:.0f} updates/s", json.dumps(figures, indent=1))
+    longest = max(figures["filling_ms"], *figures["longest_ms"].values())
+    record_property("longest_ms", longest)
+    assert figures["rows_changed"] > JOBS / 2
+    assert longest <= 1000 * FRAME_S
