@@ -82,7 +82,17 @@ assert rows.priority == 71
 while farm.job(1)["priority"] != 71:
     session.read_all()
     time.sleep(0.05)
+
+# A picture becomes an icon, whatever its shape
+from netrender_rs import thumbs
+for number, (width, height) in enumerate([(48, 27), (27, 48), (1, 192)]):
+    thumbs.load((False, number), width, height, bytes([10, 20, 30, 255]) * width * height)
+    preview = thumbs._previews[str((False, number))]
+    assert tuple(preview.image_size) == (width, height)
+    assert set(preview.image_pixels) == {int.from_bytes(bytes([10, 20, 30, 255]), "little", signed=True)}
+    assert len(set(preview.icon_pixels)) == 2, "a picture in the middle of nothing"
 netrender_rs.unregister()
+assert thumbs._previews is None
 """
 
 MASTER = """

@@ -5,6 +5,7 @@ filled, and their buttons."""
 import os
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -43,6 +44,10 @@ def why_grey(farm, index):
     names = {cls.bl_idname.removeprefix("netrender."): cls for cls in classes}
     del names["set_priority"], names["unblacklist_slave"]
     return {name: cls.obstacle(context) for name, cls in names.items()}
+
+
+def mouse(kind, value):
+    window().event_simulate(type=kind, value=value, x=300, y=500)
 
 
 def reports():
@@ -88,6 +93,7 @@ def story():
     stub.slaves += [anna, dict(anna, id=2, name="ben", job=None, frame=None, progress="", paused=True)]
     for mode, farm in (("MASTER", state.master_farm), ("CLIENT", state.client_farm)):
         settings.mode = mode
+        yield from draw()
         yield from until(lambda farm=farm: len(farm.jobs) == 3 and len(farm.slaves) == 2)
         assert [row.number for row in farm.jobs] == [1, 2, 3]
         assert farm.selected_job().number == 3, "the newest is not selected"
@@ -132,6 +138,29 @@ def story():
     assert farm.priority == 62
     yield from until(lambda: stub.jobs[2]["priority"] == 62)
     yield from until(lambda: farm.selected_job().priority == 62)
+
+    # Some ask whether it is meant; then, too, Blender goes on
+    mouse("MOUSEMOVE", "NOTHING")
+    yield
+    press("cancel_job")
+    yield from draw()
+    assert farm.selected_job().state == "active", "it did not ask"
+    errands, do_errand = [], session.do_errand
+    session.do_errand = lambda call: (errands.append(call), do_errand(call))
+    for value in ("PRESS", "RELEASE"):
+        mouse("RET", value)
+        yield
+    yield from until(lambda: farm.selected_job().state == "canceled")
+    assert len(errands) == 1, "Blender waited for the master"
+    session.do_errand = do_errand
+    press("requeue_job", job=3)
+    yield from until(lambda: farm.selected_job().state == "active")
+
+    # The monitor
+    opened = []
+    webbrowser.open = opened.append
+    press("open_monitor")
+    assert opened == ["http://127.0.0.1:8000"]
 
     # What is refused is said in the panel
     press("pause_job", job=99)

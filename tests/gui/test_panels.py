@@ -104,8 +104,8 @@ def test_the_lists_and_their_buttons(blender_program, environ, tmp_path):
     program = blender_program.path
     code, said = run([program, "-b", "--python-exit-code", "1", "--python-expr", ENABLE], environ)
     assert code == 0, said
-    story = [program, "--window-geometry", 0, 0, 700, 1000, "--python", HERE / "lists_in_blender.py"]
-    code, said = run(story, environ)
+    story = [program, "--enable-event-simulate", "--window-geometry", 0, 0, 700, 1000, "--python"]
+    code, said = run([*story, HERE / "lists_in_blender.py"], environ)
     assert code == 0, said
     assert "DONE" in said, said
     assert "Traceback" not in said, said

@@ -89,3 +89,48 @@ fn of(detail: JobDetail) -> Glance {
         speeds: detail.speeds,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{JobDetail, of};
+    use serde_json::json;
+
+    fn task(frame: i32, state: &str, more: serde_json::Value) -> serde_json::Value {
+        let mut task = json!({ "frame": frame, "state": state, "slave": 2, "attempts": 1, "error": null, "seconds": null,
+            "film": null, "film_bytes": null, "preview": false });
+        if let (Some(task), Some(more)) = (task.as_object_mut(), more.as_object()) {
+            task.extend(more.clone());
+        }
+        task
+    }
+
+    #[test]
+    fn what_is_given_up_comes_before_what_may_yet_come_out_well() {
+        let why = |message: &str| json!({ "error": { "kind": "render_failed", "message": message } });
+        let detail: JobDetail = serde_json::from_value(json!({
+            "id": 3, "name": "a", "category": "", "priority": 50, "state": "active", "status": "Rendering", "frames": "1-4",
+            "total": 4, "done": 1, "failed": 1, "rendering": 1, "why": "", "created_ms": 0, "blacklist": [7],
+            "spec": { "name": "a", "frames": "1-4", "engine": "CYCLES", "blender": [3, 4], "width": 4, "height": 4,
+                "split": "auto", "split_note": "by samples", "manifest": "0".repeat(64) },
+            "tasks": [
+                task(1, "waiting", why("it may yet")),
+                task(2, "failed", why("it won't")),
+                task(3, "sharing", json!({ "samples": [16, 64], "slaves": [1, 2], "efficiency": 0.9 })),
+                task(4, "done", json!({})),
+            ],
+        }))
+        .expect("a job as the master tells it");
+        let seen = serde_json::to_value(of(detail)).expect("JSON");
+        assert_eq!(
+            seen,
+            json!({
+                "id": 3, "blacklist": [7], "split": "auto", "split_note": "by samples", "samples": 0, "speeds": [],
+                "errors": [
+                    { "frame": 2, "slave": 2, "message": "it won't" },
+                    { "frame": 1, "slave": 2, "message": "it may yet" },
+                ],
+                "sharing": [{ "frame": 3, "samples": [16, 64], "slaves": [1, 2], "efficiency": 0.9 }],
+            })
+        );
+    }
+}
