@@ -4,18 +4,13 @@
 import bpy
 from bpy.props import FloatProperty, IntProperty, StringProperty
 
-from .. import native, session, settings
+from .. import handing_over, native, session
 from .waiting import NeedsNative, Waiting
 
 
 def address_holder(scene):
     """The settings whose master address the artist sees now."""
     return scene.netrender.slave if scene.netrender.mode == "SLAVE" else scene.netrender.client
-
-
-def client_of(context):
-    """The native Client for the scene's master."""
-    return session.client_for(settings.master_address(context.scene.netrender.client.master))
 
 
 def mirror_of(context):
@@ -27,7 +22,7 @@ def client_of_panel(context):
     """The native Client for the farm that the panel shows."""
     if context.scene.netrender.mode == "MASTER":
         return session.client_of_master()
-    return client_of(context)
+    return handing_over.client_for(context.scene)
 
 
 def unreachable(farm):

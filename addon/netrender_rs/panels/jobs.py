@@ -5,6 +5,7 @@ from bpy.app.translations import pgettext_iface as iface_
 from bpy.types import Panel, UIList
 
 from .. import closer, thumbs
+from ..operators.animation import NETRENDER_OT_get_animation, NETRENDER_OT_get_jpegs
 from ..operators.jobs import (
     NETRENDER_OT_cancel_all,
     NETRENDER_OT_cancel_job,
@@ -93,6 +94,10 @@ def draw_details(layout, context, farm, job):
     seen = closer.glance(farm.mirror(), job.number)
     if seen is not None and seen["errors"]:
         draw_words(layout, context, error_words(seen["errors"][0], farm.mirror()), "ERROR")
+    if not farm.is_master:
+        row = layout.row(align=True)
+        row.operator(NETRENDER_OT_get_animation.bl_idname, icon="RENDER_RESULT").job = job.number
+        row.operator(NETRENDER_OT_get_jpegs.bl_idname, icon="IMAGE_DATA").job = job.number
     row = layout.row()
     row.prop(farm, "priority", slider=True)
     row.operator(NETRENDER_OT_cancel_all.bl_idname, text="Cancel All", icon="CANCEL")
