@@ -3,13 +3,17 @@
 
 import contextlib
 import os
+import shutil
 import socket
+import subprocess
+from pathlib import Path
 
 import blenders
 import pytest
 from hosts import TwoHosts
 from processes import PROGRAM, FarmEnv
 
+ROOT = Path(__file__).resolve().parent.parent
 STRICT = os.environ.get("NETRENDER_TEST_STRICT") == "1" or os.environ.get("CI") == "true"
 
 
@@ -130,3 +134,35 @@ def two_hosts(as_root, farm):
         yield hosts
         farm.close()  # before the wire goes
         farm.services.clear()
+
+
+@pytest.fixture(scope="session")
+def screen():
+    """DISPLAY of a new X server."""
+    if not shutil.which("Xvfb"):
+        pytest.skip("no Xvfb")
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "+extension", "GLX"],
+        pass_fds=[write],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    with os.fdopen(read) as answer:
+        number = answer.readline().strip()
+    assert number, "Xvfb did not start"
+    yield f":{number}"
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def package():
+    """(zip, wheel), built as for a try."""
+    done = subprocess.run(
+        [ROOT / "scripts" / "package", "--debug"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (archive,) = (ROOT / "dist").glob("*.zip")
+    (wheel,) = (ROOT / "dist").glob("*.whl")
+    return archive, wheel

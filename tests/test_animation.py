@@ -13,6 +13,7 @@ import blenders
 import pytest
 from blenders import HERE
 from master_api import MasterApi
+from test_headless import Addon
 
 ADDON = HERE.parent / "addon"
 
@@ -214,3 +215,47 @@ def test_jpegs_alone(farm, blender_program, tmp_path):
         "0001.jpg",
         "0002.jpg",
     ]
+
+
+def test_in_the_render_window(farm, blender_program, screen, tmp_path, record_property):
+    # Given a scene of ten frames with a compositor, a long one that two slaves share, and what this machine makes of it
+    addon = Addon(farm, blender_program)
+    addon.script("import bpy; bpy.context.preferences.view.show_splash = False; bpy.ops.wm.save_userpref()")
+    blend = scene(blender_program, tmp_path)
+    long = blender_program.build(tmp_path / "long.blend", "frames=1-1", "samples=60000", "size=160x90")
+    master = farm.master()
+    for name in ("anna", "ben"):
+        farm.slave(master, blender_program, "--threads", "1", name=name)
+    ten = LOCAL.replace("bpy.ops", "scene.frame_end = 10; bpy.ops") + "; scene.frame_end = 3"
+    Artist(blender_program, tmp_path)(ten, blend, master.url, tmp_path / "local")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+
+    # When she presses Animation on Network, and then F12 and ESC
+    environ = {**addon.environ, "DISPLAY": screen, "LIBGL_ALWAYS_SOFTWARE": "1"}
+    command = [
+        blender_program.path,
+        "--enable-event-simulate",
+        "--window-geometry",
+        0,
+        0,
+        1500,
+        950,
+        "--python",
+    ]
+    story = HERE / "gui" / "rendering_in_blender.py"
+    arguments = [blend, long, master.url, tmp_path / "ours", photos]
+    done = farm.run([*command, story, "--", *arguments], **environ)
+    assert done.code == 0, done.out + done.err
+    assert "Traceback" not in done.out + done.err, done.out + done.err
+
+    # Then each frame was shown in order and is what this machine makes, and the shared one was seen refining
+    told = json.loads((photos / "told.json").read_text())
+    keep = os.environ.get("NETRENDER_PHOTOS")
+    if keep:
+        shutil.copytree(photos, keep, dirs_exist_ok=True)
+    assert (told["shown"], told["range"]) == (list(range(1, 11)), [1, 10])
+    assert_same_pictures(tmp_path / "ours", tmp_path / "local", range(1, 11))
+    assert told["looks"] >= 2
+    pictures = [(photos / f"animation-{n}.png").read_bytes() for n in (1, 4, 8)]
+    assert len(set(pictures)) == 3, "the window did not change"

@@ -9,8 +9,6 @@ import venv
 import zipfile
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 240
 
@@ -50,15 +48,6 @@ def run(command, **options):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-@pytest.fixture(scope="module")
-def package():
-    """(zip, wheel), built as for a try."""
-    run([ROOT / "scripts" / "package", "--debug"])
-    (archive,) = (ROOT / "dist").glob("*.zip")
-    (wheel,) = (ROOT / "dist").glob("*.whl")
-    return archive, wheel
 
 
 def test_the_zip_installs_as_an_add_on(package, blender_program, tmp_path):

@@ -19,7 +19,7 @@ import traceback
 
 import bpy
 
-from . import closer, native, thumbs
+from . import closer, native, thumbs, writing
 from .background import Background
 from .mirror import STOPPED, Mirror
 
@@ -318,7 +318,7 @@ def tick():
     """The one timer. Returns the seconds until its next turn."""
     began = time.perf_counter()
     try:
-        more, busy = read_all()
+        more, busy = writing.run(read_all)
     except Exception as error:  # a timer that raises is never called again
         say(f"{type(error).__name__}: {error}. Please report this")
         traceback.print_exc()

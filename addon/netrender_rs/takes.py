@@ -19,7 +19,7 @@ import time
 
 import bpy
 
-from . import handing_over, native, session, settings
+from . import handing_over, native, session, settings, writing
 
 ENGINE = "NET_RENDER"
 LOOK_S = 0.25  # how often a frame is asked for
@@ -357,10 +357,11 @@ class Playing:
 
     def render(self, how):
         """The next run."""
-        run = self.runs.pop(0)
+        run = self.runs[0]
         scene = self.scene()
         scene.render.engine = ENGINE
         scene.frame_start, scene.frame_end, scene.frame_step = run.first, run.last, run.step
+        self.runs.pop(0)
         return bpy.ops.render.render(how, animation=True, scene=scene.name)
 
     def advance(self):
@@ -369,9 +370,9 @@ class Playing:
             return LOOK_S
         if self.runs and not self.take.is_canceled and self.scene() is not None:
             with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
-                self.render("INVOKE_DEFAULT")
+                writing.run(lambda: self.render("INVOKE_DEFAULT"))
             return LOOK_S
-        self.end()
+        writing.run(self.end)
         return None
 
     def end(self):

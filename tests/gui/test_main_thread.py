@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from blenders import HERE
 from master_api import MasterApi
 from test_headless import Addon
-from test_panels import screen  # noqa: F401 - a fixture
 
 STORY = HERE / "gui" / "sending_in_blender.py"
 FRAME_S = 16e-3
@@ -27,7 +26,7 @@ bpy.ops.wm.save_userpref()
 """
 
 
-def test_the_main_thread_is_never_kept(farm, blender_program, screen, tmp_path, record_property):  # noqa: F811
+def test_the_main_thread_is_never_kept(farm, blender_program, screen, tmp_path, record_property):
     # Given an artist's Blender, a farm, and half a gigabyte beside her scene
     addon = Addon(farm, blender_program)
     addon.script(QUIET)
@@ -87,7 +86,7 @@ class Updates:
             hand.join(60)
 
 
-def test_a_thousand_jobs_that_change_all_the_time(farm, blender_program, screen, tmp_path, record_property):  # noqa: F811
+def test_a_thousand_jobs_that_change_all_the_time(farm, blender_program, screen, tmp_path, record_property):
     # Given an artist's Blender, and a farm of a thousand jobs
     addon = Addon(farm, blender_program)
     addon.script(QUIET)

@@ -33,26 +33,6 @@ bpy.ops.render.render(write_still=True)
 """
 
 
-@pytest.fixture(scope="module")
-def screen():
-    """DISPLAY of a new X server."""
-    if not shutil.which("Xvfb"):
-        pytest.skip("no Xvfb")
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "+extension", "GLX"],
-        pass_fds=[write],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write)
-    with os.fdopen(read) as answer:
-        number = answer.readline().strip()
-    assert number, "Xvfb did not start"
-    yield f":{number}"
-    server.terminate()
-    server.wait(10)
-
-
 @pytest.fixture
 def environ(screen, tmp_path):
     (tmp_path / "scripts" / "addons").mkdir(parents=True)

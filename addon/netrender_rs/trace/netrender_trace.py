@@ -25,6 +25,7 @@ configurations. These the artist adds by hand. Blender's own list (`bpy.utils.bl
 frames after the first, UDIM tiles, disk caches, bakes and import nodes' files; all these are found here.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -44,8 +45,9 @@ from netrender_trace_split import split
 PRIVATE = {0xDC00 + byte: 0x10DC00 + byte for byte in range(0x80, 0x100)}
 
 
-def describe(source, scene=None):
-    """The open file, which is the artist's `source` (absolute), and one scene of it (None: the active one).
+def describe(source, scene=None, engine=None):
+    """The open file, which is the artist's `source` (absolute), and one scene of it (None: the active one), as `engine`
+    will render it (None: its own).
 
     {"blender": [3, 4], "version", "source", "scene", "scenes": [names], "engine", "frames": "1-10" or
      "1-10x2", "frame_current", "width", "height" (pixels of the film), "has_camera", "denoise" (Cycles or the
@@ -62,6 +64,9 @@ def describe(source, scene=None):
     places = Places(source)
     places.load_libraries()
     scene = bpy.data.scenes[scene] if scene else bpy.context.scene
+    if engine:
+        with contextlib.suppress(TypeError):  # one that this Blender lacks: the slaves say so
+            scene.render.engine = engine
     found = Files(places)
     found.trace(scene)
     width, height = size_of_film(scene)
@@ -91,7 +96,7 @@ def describe(source, scene=None):
 # ----------------------------------------------------------------------------------------- as a script
 
 
-def describe_file(blend, source, scene):
+def describe_file(blend, source, scene, engine):
     """`describe()` of a file, or {"error": {"kind", "message"}}."""
     is_open, words = open_blend(blend)
     if not is_open:
@@ -105,7 +110,7 @@ def describe_file(blend, source, scene):
         there = ", ".join(s.name for s in bpy.data.scenes)
         message = f"There is no scene '{scene}' in {source}. It has: {there}. Choose one of these."
         return {"error": {"kind": "missing_scene", "message": message}}
-    return describe(source, scene)
+    return describe(source, scene, engine)
 
 
 def readable(thing):
@@ -118,7 +123,7 @@ def readable(thing):
 
 
 def main(arguments):
-    options = {"--source": None, "--scene": None}
+    options = {"--source": None, "--scene": None, "--engine": None}
     for name in options:
         if name in arguments[2:]:
             at = arguments.index(name, 2)
@@ -128,7 +133,7 @@ def main(arguments):
     blend = os.path.abspath(blend)
     source = options["--source"] or blend
     try:
-        result = describe_file(blend, os.path.abspath(source), options["--scene"])
+        result = describe_file(blend, os.path.abspath(source), options["--scene"], options["--engine"])
     except Exception as error:  # noqa: BLE001 - the caller always reads JSON
         traceback.print_exc()
         message = f"Tracing {source} failed: {type(error).__name__}: {error}. Report this with the output."

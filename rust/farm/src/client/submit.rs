@@ -140,7 +140,8 @@ async fn look(
     request.check()?;
     transfer.enter(Phase::Tracing);
     let blender = Blender::at(&request.program);
-    let scene = describe(&blender, &request.blend, &request.source, request.scene.as_deref()).await?;
+    let (named, engine) = (request.scene.as_deref(), request.engine.as_deref());
+    let scene = describe(&blender, &request.blend, &request.source, named, engine).await?;
     transfer.enter(Phase::Checking);
     let (looking, request, wanted) = (scene.clone(), request.clone(), request.split);
     let plan = tokio::task::spawn_blocking(move || {

@@ -136,12 +136,13 @@ struct TraceErrorDetail {
 }
 
 /// Opens `blend`, a copy of the file at `source` or that file itself, in a background Blender, scripts off, and describes it
-/// as if it lay at `source`.
+/// as if it lay at `source` and `engine` rendered it (None: its own).
 pub async fn describe(
     blender: &Blender,
     blend: &Path,
     source: &Path,
     scene: Option<&str>,
+    engine: Option<&str>,
 ) -> Result<Description, ClientError> {
     let file = |why: String| ClientError::File { path: source.to_owned(), why };
     let absolute = |path: &Path| std::path::absolute(path).map_err(|error| file(error.to_string()));
@@ -155,8 +156,8 @@ pub async fn describe(
     }
     let (script, answer) = (folder.path().join(SCRIPT), folder.path().join("scene.json"));
     let mut arguments: Vec<OsString> = vec![blend.into(), answer.clone().into(), "--source".into(), source.into()];
-    if let Some(scene) = scene {
-        arguments.extend(["--scene".into(), scene.into()]);
+    for (option, value) in [("--scene", scene), ("--engine", engine)] {
+        arguments.extend(value.into_iter().flat_map(|value| [option.into(), value.into()]));
     }
     let mut command = tokio::process::Command::from(blender.script(&script, arguments));
     command.stdin(Stdio::null()).kill_on_drop(true);

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs in a Blender with windows that has never heard of a farm: an artist's first hour with it, by mouse alone.
+`-- ZIP BLEND URL PHOTOS`: the zip to install, her scene, the address under which the master must be found, and a folder
+for pictures of the screen. What she does is clicked; what a click did is looked up.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import bpy
+
+sys.path.insert(0, str(Path(__file__).parent))
+from hand import area, click, look, press, run, until, wheel, window
+
+ZIP, BLEND, URL, PHOTOS = sys.argv[sys.argv.index("--") + 1 :]
+
+
+def photograph(name):
+    for _ in range(10):
+        yield
+    subprocess.run(["import", "-window", "root", f"{PHOTOS}/{name}.png"], check=True)
+
+
+def rest(steps=15):
+    for _ in range(steps):
+        yield
+
+
+def of(found, word):
+    """Where the one button is whose doing has this word."""
+    places = [at for what, at in found.items() if word in what]
+    assert len(places) == 1, (word, sorted(found))
+    return places[0]
+
+
+def install():
+    yield from press(window(), "ESC", 100, 100)  # the splash
+    bpy.ops.screen.userpref_show("INVOKE_DEFAULT")
+    bpy.context.preferences.active_section = "ADDONS"
+    yield from rest()
+    where, _ = area("PREFERENCES")
+    found = yield from look("PREFERENCES", parts=(0.6, 0.75, 0.9))
+    yield from click(of(found, "preferences.addon_install"))
+    yield from until(lambda: area("FILE_BROWSER"), "a file browser opens")
+    yield from rest()
+    _, browser = area("FILE_BROWSER")
+    browser.spaces.active.params.directory = str(Path(ZIP).parent).encode()
+    browser.spaces.active.params.filename = Path(ZIP).name
+    yield from rest()
+    found = yield from look("FILE_BROWSER", parts=(0.5, 0.7, 0.8, 0.9), region="EXECUTE")
+    yield from click(of(found, "file.execute"))
+    yield from until(lambda: not area("FILE_BROWSER"), "it is installed")
+    yield from rest()
+    yield from photograph("installed")
+    found = yield from look("PREFERENCES", parts=(0.03, 0.05, 0.07, 0.09, 0.11))
+    yield from click(of(found, 'addon_enable(module="netrender_rs"'))
+    yield from until(lambda: "netrender_rs" in bpy.context.preferences.addons, "it is enabled")
+    yield from photograph("enabled")
+    with bpy.context.temp_override(window=where):
+        bpy.ops.wm.window_close()
+
+
+def button(word, parts=(0.5, 0.97, 0.985)):
+    """Where a button of the render properties is; scrolled to, if need be."""
+    yield from wheel("PROPERTIES", down=True)
+    for _ in range(5):
+        found = yield from look("PROPERTIES", parts=parts)
+        if any(word in what for what in found):
+            return of(found, word)
+        yield from wheel("PROPERTIES", down=False, turns=12)
+    raise AssertionError(f"there is no button for {word}")
+
+
+def choose_mode(place):
+    """Client, Master and Slave are three parts of one row."""
+    where, _, y = yield from button("netrender.mode")
+    _, editor = area("PROPERTIES")
+    yield from click((where, editor.x + editor.width * place, y))
+
+
+def story():
+    yield from install()
+    bpy.ops.wm.open_mainfile(filepath=BLEND)
+    yield from rest()
+    _, view = area("VIEW_3D")
+    view.ui_type = "PROPERTIES"
+    yield from rest()
+    view.spaces.active.context = "RENDER"
+    yield from rest()
+    from netrender_rs import session
+
+    state = bpy.context.window_manager.netrender
+    scene = bpy.context.scene
+    settings = scene.netrender
+    client = session.client_for(URL)
+
+    # She presses the two arrows, and the master is there
+    yield from click((yield from button("netrender.find_master")))
+    yield from until(lambda: settings.client.master, "a master is found")
+    assert settings.client.master == URL, settings.client.master
+    yield from until(lambda: len(state.client_farm.slaves) == 2, "its slaves are seen")
+    yield from photograph("connected")
+
+    # Send Job, and its progress is seen
+    yield from click((yield from button("netrender.send_job")))
+    yield from until(lambda: state.last_job, "the job is sent")
+    yield from until(
+        lambda: len(state.client_farm.jobs) == 1 and state.client_farm.jobs[0].done, "it gets on"
+    )
+    yield from until(lambda: state.client_farm.jobs[0].status == "Finished", "it is finished", 120)
+    yield from photograph("finished")
+
+    # Get Frame brings it into an Image Editor
+    scene.frame_current = 2
+    yield from click((yield from button("netrender.get_frame")))
+    yield from until(lambda: state.last_file, "the frame is here")
+    yield from until(lambda: area("IMAGE_EDITOR"), "an image editor shows it")
+    _, editor = area("IMAGE_EDITOR")
+    image = editor.spaces.active.image
+    assert bpy.path.abspath(image.filepath) == state.last_file, image.filepath
+    Path(PHOTOS, "frame.exr").write_bytes(Path(state.last_file).read_bytes())
+    yield from photograph("frame")
+
+    # A longer job: a slave is kept from it, and it is canceled
+    scene.frame_end = 500
+    yield from click((yield from button("netrender.send_job")))
+    yield from until(lambda: state.last_job == 2, "the second job is sent")
+    yield from until(lambda: state.client_farm.selected_job().number == 2, "it is selected")
+    yield from click((yield from button("netrender.blacklist_slave")))
+    yield from until(lambda: client.job(2)["blacklist"], "a slave is kept from it")
+    yield from click((yield from button("netrender.cancel_job")))
+    yield from until(lambda: client.job(2)["state"] == "canceled", "it is canceled")
+    yield from photograph("canceled")
+
+    # This machine renders, too
+    yield from choose_mode(0.83)
+    yield from until(lambda: settings.mode == "SLAVE", "the mode is Slave")
+    yield from click((yield from button("netrender.find_master")))
+    yield from until(lambda: settings.slave.master == URL, "the slave's master is found")
+    yield from click((yield from button("netrender.start_slave")))
+    yield from until(lambda: session.slave.snapshot["state"] == "idle", "it waits for work")
+    yield from photograph("slave")
+    yield from click((yield from button("netrender.stop_slave")))
+    yield from until(lambda: not session.slave.running(), "it is stopped")
+
+
+run(story)
