@@ -99,7 +99,8 @@ class Service:
         self.handle, self.error, self.phase = handle, "", "starting"
         try:
             handle.start()
-            self._look(handle)
+            if self.farm is None:  # lists belong to the main thread: read() follows
+                self._look(handle)
         except Exception as error:
             self.handle, self.snapshot, self.error = None, STOPPED, str(error)
             raise
