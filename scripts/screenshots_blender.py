@@ -103,7 +103,7 @@ def story():
     button("send_frame")
     yield from until(lambda: session.last_job == 2)
     bpy.context.scene.render.engine = "NET_RENDER"
-    yield from until(lambda: any(job["done"] for job in session.client_snapshot()["jobs"]))
+    yield from until(lambda: any(job["done"] for job in session.client_farm.jobs.values()))
     yield 2.0
     photograph("client")
     show("MASTER")
