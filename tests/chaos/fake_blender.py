@@ -6,8 +6,8 @@ Its "scenes" are one line of JSON and noise. Its films are multilayer EXRs that 
 the job and the frame alone, so whoever has those can say what each film must be. Some frames go wrong at the first
 attempt, as their job's bytes want it: the process crashes, hangs, or writes half a picture. Standard library only.
 
-In the environment: CHAOS_LEDGER, a folder where each render leaves a line when it begins and one when it ends, and
-where first attempts are remembered.
+In the environment: CHAOS_LEDGER, a folder where each scene that is loaded leaves a line, each render one when it begins
+and one when it ends, and where first attempts are remembered.
 """
 
 import contextlib
@@ -217,7 +217,7 @@ class Worker:
             if op == "quit":
                 os._exit(0)
 
-    def load(self, blend, files, **_):
+    def load(self, blend, files, threads=0, **_):
         self.look = None
         scene = Path(blend).read_bytes()
         head = head_of(scene)
@@ -227,6 +227,7 @@ class Worker:
         # Whatever the bytes are, they decide how the films look: a wrong texture is seen in the end.
         self.look = look_of(scene, Path(place).read_bytes())
         self.seconds = head["seconds"]
+        self.ledger.write("loaded", self.look, os.getpid(), threads)
         print("Read a scene", flush=True)
         return {"scene": "Scene", "engine": ENGINE, "width": WIDTH, "height": HEIGHT, "view_table": None}
 

@@ -150,7 +150,7 @@ fn next_share(farm: &Farm, job: &Job, slave: &Slave, want: Want) -> Option<Chunk
             let team: u64 = job.speeds.values().map(|speed| u64::from(*speed)).sum();
             let fair = u64::from(left) * u64::from(*own) / team.max(1) / 2;
             let in_seconds = |seconds: u32| u64::from(*own) * u64::from(seconds) / 1000;
-            let interval = slave.info.upload_interval_s;
+            let interval = slave.upload_interval_s();
             let most = in_seconds(interval).min(fair.max(in_seconds(LEAST_SHARE_S)));
             u32::try_from(most).unwrap_or(u32::MAX).max(1)
         }
@@ -177,7 +177,7 @@ pub fn unfit(job: &Job, slave: &Slave) -> Option<String> {
     if !slave.info.engines.contains(&spec.engine) {
         return Some(format!("its Blender has no render engine {}", spec.engine));
     }
-    if let Some(tag) = spec.tags.iter().find(|tag| !slave.info.tags.contains(*tag)) {
+    if let Some(tag) = spec.tags.iter().find(|tag| !slave.tags().contains(*tag)) {
         return Some(format!("it lacks the tag {tag}"));
     }
     None
@@ -198,7 +198,7 @@ pub fn kept_out(farm: &Farm, job: &Job, slave: &Slave) -> Option<String> {
         first.get_or_insert((*frame, build));
     }
     let (frame, build) = first?;
-    Some(format!("frame {frame} was begun with {build}, and slave {} has {own}", slave.name))
+    Some(format!("frame {frame} was begun with {build}, and slave {} has {own}", slave.name()))
 }
 
 /// Why nothing of the job is rendering, in words; empty when that needs no words.
@@ -220,7 +220,7 @@ pub fn why_waiting(farm: &Farm, job: &Job) -> String {
             let reasons: Vec<_> = slaves
                 .iter()
                 .take(3)
-                .filter_map(|slave| unfit(job, slave).map(|why| format!("{}: {why}", slave.name)))
+                .filter_map(|slave| unfit(job, slave).map(|why| format!("{}: {why}", slave.name())))
                 .collect();
             format!("no slave can do it ({})", reasons.join("; "))
         }

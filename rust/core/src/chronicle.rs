@@ -136,7 +136,7 @@ fn before(at: Timestamp, seconds: f64) -> Timestamp {
 }
 
 fn name_of(farm: &Farm, slave: SlaveId) -> String {
-    farm.slaves.get(&slave).map_or_else(|| format!("slave {slave}"), |slave| slave.name.clone())
+    farm.slaves.get(&slave).map_or_else(|| format!("slave {slave}"), |slave| slave.name().to_owned())
 }
 
 fn job_in_words(farm: &Farm, job: JobId) -> String {
@@ -186,12 +186,14 @@ fn happening(farm: &Farm, Record { at, event }: &Record) -> Option<Happening> {
         Event::SlaveJoined { slave, name, .. } => {
             // One that lost its line for a moment registers again: that is no news.
             let known = farm.slaves.get(slave).is_some_and(|slave| slave.state == SlaveState::Ready);
+            let name = farm.slaves.get(slave).and_then(|slave| slave.set.name.as_ref()).unwrap_or(name);
             let text = format!("Slave {name} came");
             (!known).then(|| Happening { slave: Some(*slave), ..one(Kind::Slave, text) })
         }
         Event::SlaveReturned { slave } => of_slave(slave, "came back"),
         Event::SlaveLost { slave } => of_slave(slave, "fell silent; its frames go to others"),
         Event::SlaveLeft { slave } => of_slave(slave, "stopped"),
+        Event::SlaveEdited { slave, edit } => of_slave(slave, &format!("was set to {edit}")),
         Event::SlaveOrdered { slave, duty } => {
             let what = match duty {
                 Duty::Work => "was told to work",

@@ -55,13 +55,41 @@ pub enum Setting {
     Tags,
 }
 
-/// How often a job was edited, so that of two people who edit it the second is told what the first did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Edits {
+/// How often a job or a slave was edited, so that of two people who edit it the second is told what the first did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "S: Ord + Deserialize<'de>"))]
+pub struct Edits<S> {
     /// The number of the last edit.
     pub count: u32,
     /// Which edit changed a setting last.
-    last: BTreeMap<Setting, u32>,
+    last: BTreeMap<S, u32>,
+}
+
+impl<S> Default for Edits<S> {
+    fn default() -> Self {
+        Self { count: 0, last: BTreeMap::new() }
+    }
+}
+
+impl<S: Copy + Ord> Edits<S> {
+    /// One more edit, of these.
+    pub(crate) fn note(&mut self, changed: impl Iterator<Item = S>) {
+        self.count += 1;
+        let count = self.count;
+        self.last.extend(changed.map(|setting| (setting, count)));
+    }
+
+    /// What was changed since; None when whoever edits has seen the last edit, or does not care.
+    pub(crate) fn newer_than(&self, seen: Option<u32>) -> Option<Vec<S>> {
+        let seen = seen.filter(|seen| *seen != self.count)?;
+        Some(self.last.iter().filter(|(_, number)| **number > seen).map(|(setting, _)| *setting).collect())
+    }
+}
+
+/// `words`: what is new.
+pub(crate) fn edited_meanwhile(of: String, words: Vec<String>) -> Refusal {
+    let what = if words.is_empty() { "look at it anew".into() } else { format!("now {}", words.join(", ")) };
+    Refusal::EditedMeanwhile { of, what }
 }
 
 impl JobEdit {
@@ -129,9 +157,7 @@ impl Setting {
 impl Job {
     /// Takes an edit over.
     pub(crate) fn edit(&mut self, edit: &JobEdit) {
-        self.edits.count += 1;
-        let count = self.edits.count;
-        self.edits.last.extend(edit.settings().map(|setting| (setting, count)));
+        self.edits.note(edit.settings());
         edit.apply_to(&mut self.spec);
     }
 
@@ -157,11 +183,9 @@ impl Job {
 /// `seen`: the number of the last edit known to whoever edits; None: whatever happened meanwhile.
 pub(crate) fn edit(farm: &Farm, id: JobId, edit: JobEdit, seen: Option<u32>) -> Result<Decision, Refusal> {
     let job = job(farm, id)?;
-    if let Some(seen) = seen.filter(|seen| *seen != job.edits.count) {
-        let newer = job.edits.last.iter().filter(|(_, number)| **number > seen);
-        let words: Vec<String> = newer.map(|(setting, _)| setting.in_words(&job.spec)).collect();
-        let what = if words.is_empty() { "see the job".into() } else { format!("now {}", words.join(", ")) };
-        return Err(Refusal::EditedMeanwhile { job: id, what });
+    if let Some(newer) = job.edits.newer_than(seen) {
+        let words = newer.into_iter().map(|setting| setting.in_words(&job.spec)).collect();
+        return Err(edited_meanwhile(format!("job {id}"), words));
     }
     let edit = edit.new_in(&job.spec);
     if edit == JobEdit::default() {

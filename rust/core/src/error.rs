@@ -39,11 +39,11 @@ pub enum Refusal {
     /// A setting of a job or a slave out of its bounds.
     #[error("{0}")]
     BadSetting(String),
-    /// Somebody else edited the job first.
-    #[error("somebody else changed job {job} meanwhile: {what}")]
+    /// Somebody else edited it first.
+    #[error("somebody else changed {of} meanwhile: {what}")]
     EditedMeanwhile {
-        /// Which.
-        job: JobId,
+        /// What was to be edited, in words.
+        of: String,
         /// What is new, in words.
         what: String,
     },
@@ -88,7 +88,7 @@ impl Refusal {
             Self::NothingToStop(_) => "wait for the first samples, or cancel the job",
             Self::CantGrow(_) => "send the scene as a new job with as many samples as it shall have",
             Self::BadSetting(_) => "nothing was changed: choose another value",
-            Self::EditedMeanwhile { .. } => "look at the job as it is now, then change it again if it is still needed",
+            Self::EditedMeanwhile { .. } => "look at it as it is now, then change it again if that is still needed",
             Self::SlaveIsGone { .. } => "start it on its machine if it shall render",
             Self::BadSpec(_) | Self::BadManifest(_) => "mend the job and send it again; nothing was queued",
         }

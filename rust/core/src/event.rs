@@ -7,6 +7,7 @@ use crate::{
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::JobSpec,
     lease::LeaseEnd,
+    settings::SlaveEdit,
     share::{Merged, Part, Share},
     slave::{Duty, SlaveInfo},
     task::{Failure, TaskResult},
@@ -102,6 +103,13 @@ pub enum Event {
         /// Whether it was just started: what its predecessor was told does not concern it.
         #[serde(default)]
         started: bool,
+    },
+    /// Somebody changed settings of a slave.
+    SlaveEdited {
+        /// Which.
+        slave: SlaveId,
+        /// How.
+        edit: Box<SlaveEdit>,
     },
     /// Somebody told a slave what to do.
     SlaveOrdered {

@@ -69,9 +69,15 @@ impl Farm {
                 let joined = known.map_or(*at, |known| known.joined);
                 let duty = known.map_or(Duty::Work, |known| known.duty);
                 let duty = if *started { duty.of_the_next_start() } else { duty };
-                let (key, name, info) = (key.clone(), name.clone(), (**info).clone());
+                let (set, edits) = known.map(|known| (known.set.clone(), known.edits.clone())).unwrap_or_default();
+                let (key, own_name, info) = (key.clone(), name.clone(), (**info).clone());
                 let state = SlaveState::Ready;
-                self.slaves.insert(*slave, Slave { id: *slave, key, name, info, state, duty, joined });
+                self.slaves.insert(*slave, Slave { id: *slave, key, own_name, info, set, edits, state, duty, joined });
+            }
+            Event::SlaveEdited { slave, edit } => {
+                if let Some(slave) = self.slaves.get_mut(slave) {
+                    slave.edit(edit);
+                }
             }
             Event::SlaveOrdered { slave, duty } => {
                 if let Some(slave) = self.slaves.get_mut(slave) {

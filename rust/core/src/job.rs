@@ -2,7 +2,7 @@
 
 use crate::{
     digest::Digest,
-    edit::Edits,
+    edit::{Edits, Setting},
     frames::FrameList,
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     share::{SampleSplit, Share, Sharing, Speeds},
@@ -191,7 +191,7 @@ pub struct Job {
     /// The longest that a slave fetched and loaded it before its first share, in milliseconds.
     pub warm_up_ms: u32,
     /// How often it was edited.
-    pub edits: Edits,
+    pub edits: Edits<Setting>,
 }
 
 /// A job without its tasks, as a snapshot keeps it.
@@ -217,7 +217,7 @@ pub struct JobHead {
     pub warm_up_ms: u32,
     /// How often it was edited.
     #[serde(default)]
-    pub edits: Edits,
+    pub edits: Edits<Setting>,
 }
 
 impl Job {

@@ -24,6 +24,7 @@ pub mod retry;
 pub mod scheduler;
 #[cfg(feature = "schema")]
 mod schema;
+pub mod settings;
 pub mod share;
 pub mod slave;
 pub mod snapshot;

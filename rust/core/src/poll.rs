@@ -17,7 +17,14 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) fn decide(farm: &Farm, id: SlaveId, held: Vec<HeldLease>, want: Want) -> Result<Decision, Refusal> {
+/// `edits`: the last edit of its settings that the slave knows.
+pub(crate) fn decide(
+    farm: &Farm,
+    id: SlaveId,
+    held: Vec<HeldLease>,
+    want: Want,
+    edits: Option<u32>,
+) -> Result<Decision, Refusal> {
     let slave = farm.slaves.get(&id).ok_or(Refusal::UnknownSlave(id))?;
     let is_empty_handed = held.is_empty();
     let mut events = Vec::new();
@@ -85,7 +92,8 @@ pub(crate) fn decide(farm: &Farm, id: SlaveId, held: Vec<HeldLease>, want: Want)
         Duty::Drain => is_empty_handed && events.is_empty(),
         Duty::Stop => true,
     };
-    Decision::new(events, Reply::Poll(PollReply { drop: drop.into_values().collect(), grant, stop }))
+    let settings = edits.filter(|known| *known != slave.edits.count).map(|_| Box::new(slave.update()));
+    Decision::new(events, Reply::Poll(PollReply { drop: drop.into_values().collect(), grant, stop, settings }))
 }
 
 fn same(ours: &Lease, slave: SlaveId, theirs: &HeldLease) -> bool {

@@ -13,6 +13,7 @@ use crate::{
     lease::{Lease, LeaseEnd},
     more, poll,
     retry::RetryPolicy,
+    settings::{self, SlaveEdit},
     share::{Merged, Part, Share},
     slave::{Duty, SlaveInfo, SlaveState},
     task::{Failure, TaskError, TaskResult, TaskState},
@@ -72,6 +73,15 @@ pub enum Command {
         /// Whether it was just started, and does not only come back.
         started: bool,
     },
+    /// Change a slave's settings.
+    EditSlave {
+        /// Which.
+        slave: SlaveId,
+        /// How.
+        edit: Box<SlaveEdit>,
+        /// The last edit of it that is known to whoever edits; None: whatever happened meanwhile.
+        seen: Option<u32>,
+    },
     /// Tell a slave to pause, to go on or to end.
     Order {
         /// Which.
@@ -87,6 +97,8 @@ pub enum Command {
         held: Vec<HeldLease>,
         /// Whether it wants more.
         want: Want,
+        /// The last edit of its settings that it knows; None: it does not know of settings.
+        edits: Option<u32>,
     },
     /// A slave stopped.
     Leave(SlaveId),
@@ -186,7 +198,7 @@ pub enum Reply {
     /// What to drop and what to do; empty when there is nothing to say yet. Then the poll is held, and decided again
     /// after every change of the farm, its own events included.
     Poll(PollReply),
-    /// The number of the job's last edit.
+    /// The number of the last edit of what was edited.
     Edited(u32),
     /// Whether the result was new; false for a task that was done already.
     HandedIn(bool),
@@ -273,8 +285,9 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             let slave = farm.slave_by_key(&key).map_or(SlaveId(farm.last_slave + 1), |known| known.id);
             Decision::new(vec![Event::SlaveJoined { slave, key, name, info, started }], Reply::Registered(slave))
         }
+        Command::EditSlave { slave, edit, seen } => settings::edit(farm, slave, *edit, seen),
         Command::Order { slave, duty } => order(farm, slave, duty),
-        Command::Poll { slave, held, want } => poll::decide(farm, slave, held, want),
+        Command::Poll { slave, held, want, edits } => poll::decide(farm, slave, held, want, edits),
         Command::Leave(id) => leave(farm, id, LeaseEnd::Released, Event::SlaveLeft { slave: id }),
         Command::Lose(id) => leave(farm, id, LeaseEnd::Lost, Event::SlaveLost { slave: id }),
         Command::HandIn { job: id, frame, result } => {
@@ -455,7 +468,7 @@ fn leave(farm: &Farm, id: SlaveId, end: LeaseEnd, last: Event) -> Result<Decisio
 fn order(farm: &Farm, id: SlaveId, duty: Duty) -> Result<Decision, Refusal> {
     let slave = farm.slaves.get(&id).ok_or(Refusal::UnknownSlave(id))?;
     if slave.state == SlaveState::Gone && matches!(duty, Duty::Drain | Duty::Stop) {
-        return Err(Refusal::SlaveIsGone { slave: id, name: slave.name.clone() });
+        return Err(Refusal::SlaveIsGone { slave: id, name: slave.name().to_owned() });
     }
     if slave.duty == duty {
         return Decision::new(vec![], Reply::Ok);

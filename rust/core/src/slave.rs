@@ -1,6 +1,10 @@
 //! An agent on a machine and what it can do.
 
-use crate::ids::{SlaveId, Timestamp};
+use crate::{
+    edit::Edits,
+    ids::{SlaveId, Timestamp},
+    settings::{SlaveSetting, SlaveSettings},
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt};
 
@@ -86,6 +90,12 @@ pub struct SlaveInfo {
     /// How long a share of a frame shall take it, in seconds: a crash costs no more, and the master's picture is no older.
     #[serde(default = "SlaveInfo::default_upload_interval_s")]
     pub upload_interval_s: u32,
+    /// How long a Blender may do nothing before it is killed; 0: for ever. None: it did not say.
+    #[serde(default)]
+    pub hang_timeout_s: Option<f64>,
+    /// How much the files kept for jobs may weigh. None: it did not say.
+    #[serde(default)]
+    pub cache_limit_gb: Option<f64>,
 }
 
 /// What [`SlaveInfo::upload_interval_s`] is unless the owner says otherwise.
@@ -154,10 +164,17 @@ pub struct Slave {
     pub id: SlaveId,
     /// Made by the slave, kept in its folder: how it is known again.
     pub key: String,
-    /// As shown in lists.
-    pub name: String,
-    /// What it can do.
+    /// As it was started; see [`Slave::name`].
+    #[serde(rename = "name")]
+    pub own_name: String,
+    /// What it can do, and what it was started with.
     pub info: SlaveInfo,
+    /// What people set of it.
+    #[serde(default)]
+    pub set: SlaveSettings,
+    /// How often they did.
+    #[serde(default)]
+    pub edits: Edits<SlaveSetting>,
     /// Whether it can be counted on.
     pub state: SlaveState,
     /// What is wanted of it.

@@ -65,6 +65,7 @@ impl Touched {
             | Event::SlaveReturned { slave }
             | Event::SlaveLost { slave }
             | Event::SlaveLeft { slave }
+            | Event::SlaveEdited { slave, .. }
             | Event::SlaveOrdered { slave, .. } => {
                 self.slaves.insert(*slave);
             }

@@ -11,6 +11,7 @@ use crate::{
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::{JobSpec, JobState},
     retry::RetryPolicy,
+    settings::{SettingsUpdate, SlaveReport, SlaveSetting},
     share::Share,
     slave::{SlaveInfo, SlaveState, Version},
     task::TaskError,
@@ -70,11 +71,11 @@ pub struct SubmitReply {
     pub job: JobId,
 }
 
-/// `PATCH /api/v1/jobs/{id}` is answered with this.
+/// `PATCH /api/v1/jobs/{id}` and other edits are answered with this.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EditReply {
-    /// The number of the job's last edit.
+    /// The number of the last edit.
     pub edits: u32,
 }
 
@@ -142,6 +143,9 @@ pub struct PollRequest {
     /// that followed it, by another connection: what it says is old news.
     #[serde(default)]
     pub number: u64,
+    /// The last edit of its settings that the slave knows; absent: it does not know of settings, and is not told.
+    #[serde(default)]
+    pub edits: Option<u32>,
 }
 
 /// What to drop, what to do. All empty: nothing for now, poll again.
@@ -155,12 +159,15 @@ pub struct PollReply {
     /// It shall end: somebody asked for it.
     #[serde(default)]
     pub stop: bool,
+    /// What people set, when the slave does not know it yet. It holds for the new work already.
+    #[serde(default)]
+    pub settings: Option<Box<SettingsUpdate>>,
 }
 
 impl PollReply {
     /// Nothing to say yet.
     pub fn is_empty(&self) -> bool {
-        self.drop.is_empty() && self.grant.is_none() && !self.stop
+        self.drop.is_empty() && self.grant.is_none() && !self.stop && self.settings.is_none()
     }
 }
 
@@ -196,6 +203,9 @@ pub struct Heartbeat {
     /// What Blender printed for it since the last time.
     #[serde(default)]
     pub log: Option<LogNews>,
+    /// What it goes by.
+    #[serde(default)]
+    pub report: Option<SlaveReport>,
 }
 
 /// A part of what Blender prints for a frame while it renders.
@@ -447,8 +457,14 @@ pub struct SlaveView {
     pub threads: u32,
     /// Engines it has.
     pub engines: Vec<String>,
-    /// What it said of itself.
+    /// What it said of itself, and what people set of it.
     pub info: SlaveInfo,
+    /// The number of the last edit of its settings, for `If-Match`.
+    #[serde(default)]
+    pub edits: u32,
+    /// Settings that are not in use yet.
+    #[serde(default)]
+    pub pending: Vec<SlaveSetting>,
 }
 
 /// Everything a watcher shows, in one answer.

@@ -1,9 +1,10 @@
-//! What is said of one frame, and of a job's files, to whoever looks closer.
+//! What is said of one frame, of a job's files and of a slave, to whoever looks closer.
 
-use super::TaskView;
+use super::{SlaveView, TaskView};
 use crate::{
     ids::{SlaveId, Timestamp},
     job::JobState,
+    settings::{SlaveSetting, SlaveSettings},
     task::TaskError,
 };
 use serde::{Deserialize, Serialize};
@@ -113,4 +114,35 @@ pub struct FileView {
     pub kind: String,
     /// How many of its pieces are not on the master.
     pub missing_pieces: usize,
+}
+
+/// `GET /api/v1/slaves/{slave}/settings`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SettingsView {
+    /// The number of the last edit, for `If-Match`.
+    pub edits: u32,
+    /// What people set; null: the slave's own.
+    pub set: SlaveSettings,
+    /// What the slave was started with.
+    pub own: SlaveSettings,
+    /// What it says that it goes by; None while it is not there.
+    pub in_use: Option<SlaveSettings>,
+    /// What is not in use yet as it shall be.
+    pub pending: Vec<SlaveSetting>,
+}
+
+/// `GET /api/v1/slaves/{slave}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SlaveDetail {
+    /// As in lists.
+    #[serde(flatten)]
+    pub slave: SlaveView,
+    /// What it is set to.
+    pub settings: SettingsView,
+    /// How much the files it keeps for jobs weigh; None while it is not there.
+    pub cache_bytes: Option<u64>,
+    /// The end of what Blender printed for the frame that it renders; empty when it renders none.
+    pub log: String,
 }

@@ -31,7 +31,7 @@ impl Told {
     }
 
     fn poll(&mut self, ms: u64, slave: SlaveId) {
-        self.at(ms, Command::Poll { slave, held: vec![], want: netrender_core::balance::Want::Now });
+        self.at(ms, Command::Poll { slave, held: vec![], want: netrender_core::balance::Want::Now, edits: None });
     }
 
     fn texts(&self) -> Vec<&str> {

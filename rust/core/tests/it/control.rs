@@ -8,6 +8,7 @@ use netrender_core::{
     ids::Frame,
     job::JobState,
     scheduler::{Command, Reply},
+    settings::{SettingsUpdate, SlaveEdit, SlaveReport, SlaveSetting, SlaveSettings},
     slave::{Duty, SlaveState},
     task::TaskState,
 };
@@ -145,4 +146,91 @@ fn a_stopped_slave_gives_back_at_once_and_a_broken_line_does_not_save_it() {
     env.come("a", info(), true);
     assert!(!env.poll(a, vec![], Want::Now).stop, "that was meant for the one before");
     assert_eq!(env.farm.slaves[&a].state, SlaveState::Ready);
+}
+
+fn edit(body: &str) -> Box<SlaveEdit> {
+    serde_json::from_str(body).unwrap()
+}
+
+fn tell(env: &mut Env, slave: netrender_core::ids::SlaveId, edits: Option<u32>) -> Option<SettingsUpdate> {
+    match env.step(Command::Poll { slave, held: vec![], want: Want::Nothing, edits }).unwrap() {
+        Reply::Poll(reply) => reply.settings.map(|settings| *settings),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_people_set_of_a_slave_wins_until_it_is_cleared() {
+    let mut env = Env::new();
+    let slave = env.register("anna");
+    let set = edit(r#"{"name": "big one", "tags": ["gpu"], "threads": 4}"#);
+    assert_eq!(env.step(Command::EditSlave { slave, edit: set.clone(), seen: Some(0) }), Ok(Reply::Edited(1)));
+    assert_eq!(env.step(Command::EditSlave { slave, edit: set, seen: Some(1) }), Ok(Reply::Edited(1)), "as it is");
+    let known = &env.farm.slaves[&slave];
+    assert_eq!((known.name(), known.tags().contains("gpu")), ("big one", true));
+    // Who comes again is set as before.
+    assert_eq!(env.come("anna", info(), true), slave);
+    assert_eq!(env.farm.slaves[&slave].name(), "big one");
+    let clear = edit(r#"{"name": null, "tags": null}"#);
+    env.step(Command::EditSlave { slave, edit: clear, seen: None }).unwrap();
+    let known = &env.farm.slaves[&slave];
+    assert_eq!((known.name(), known.tags().is_empty(), known.set.threads), ("anna", true, Some(4)));
+}
+
+#[test]
+fn a_slave_is_told_its_settings_once() {
+    let mut env = Env::new();
+    let slave = env.register("anna");
+    assert_eq!(tell(&mut env, slave, Some(0)), None);
+    env.step(Command::EditSlave { slave, edit: edit(r#"{"threads": 3}"#), seen: None }).unwrap();
+    let told = SettingsUpdate { edits: 1, settings: SlaveSettings { threads: Some(3), ..SlaveSettings::default() } };
+    assert_eq!(tell(&mut env, slave, Some(0)), Some(told.clone()));
+    assert_eq!(tell(&mut env, slave, Some(0)), Some(told), "the answer was lost");
+    assert_eq!(tell(&mut env, slave, Some(1)), None);
+    assert_eq!(tell(&mut env, slave, None), None, "an older slave does not know of settings");
+
+    let known = &env.farm.slaves[&slave];
+    let mut report = SlaveReport { in_use: known.own(), cache_bytes: 0 };
+    assert_eq!(known.pending(Some(&report)), [SlaveSetting::Threads]);
+    assert_eq!(known.pending(None), [SlaveSetting::Threads]);
+    report.in_use.threads = Some(3);
+    assert_eq!(known.pending(Some(&report)), []);
+}
+
+#[test]
+fn a_slaves_settings_out_of_bounds_change_nothing() {
+    let mut env = Env::new();
+    let slave = env.register("anna");
+    for body in [
+        r#"{"name": " "}"#,
+        r#"{"tags": [""]}"#,
+        r#"{"threads": 0, "name": "fine"}"#,
+        r#"{"threads": 1025}"#,
+        r#"{"hang_timeout_s": -1}"#,
+        r#"{"cache_limit_gb": 1e7}"#,
+        r#"{"upload_interval_s": 0}"#,
+    ] {
+        let refused = env.step(Command::EditSlave { slave, edit: edit(body), seen: None });
+        assert!(matches!(refused, Err(Refusal::BadSetting(_))), "{body}");
+    }
+    assert_eq!(env.farm.slaves[&slave].edits.count, 0);
+    assert!(serde_json::from_str::<SlaveEdit>(r#"{"thread": 3}"#).is_err());
+    env.step(Command::EditSlave { slave, edit: edit(r#"{"threads": 3, "tags": ["a", "b"]}"#), seen: None }).unwrap();
+    let late = env.step(Command::EditSlave { slave, edit: edit(r#"{"threads": 5}"#), seen: Some(0) });
+    assert_eq!(
+        late.unwrap_err().to_string(),
+        format!("somebody else changed slave {slave} (anna) meanwhile: now tags a, b, 3 threads")
+    );
+}
+
+#[test]
+fn a_tag_that_a_slave_gets_makes_it_fit() {
+    let mut env = Env::new();
+    let slave = env.register("anna");
+    let mut job = spec("1");
+    job.tags = ["gpu".to_owned()].into();
+    env.submit(job);
+    assert!(env.lease(slave).is_none());
+    env.step(Command::EditSlave { slave, edit: edit(r#"{"tags": ["gpu"]}"#), seen: None }).unwrap();
+    assert!(env.lease(slave).is_some());
 }

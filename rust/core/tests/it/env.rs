@@ -126,7 +126,7 @@ impl Env {
     pub fn poll(&mut self, slave: SlaveId, held: Vec<HeldLease>, want: Want) -> PollReply {
         loop {
             let before = self.events;
-            match self.step(Command::Poll { slave, held: held.clone(), want }).unwrap() {
+            match self.step(Command::Poll { slave, held: held.clone(), want, edits: None }).unwrap() {
                 // As the master does: a held poll is decided again after a change.
                 Reply::Poll(reply) if reply.is_empty() && self.events > before => {}
                 Reply::Poll(reply) => return reply,
@@ -239,6 +239,8 @@ pub fn info() -> SlaveInfo {
         memory_bytes: 1 << 30,
         tags: Default::default(),
         upload_interval_s: 8,
+        hang_timeout_s: None,
+        cache_limit_gb: None,
     }
 }
 

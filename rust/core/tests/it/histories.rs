@@ -9,6 +9,7 @@ use netrender_core::{
     ids::{JobId, SlaveId},
     job::{JobState, Split},
     scheduler::Command,
+    settings::SlaveEdit,
     share::SampleSplit,
     slave::Duty,
     task::{TaskError, TaskState},
@@ -40,6 +41,13 @@ pub enum Step {
         job: u8,
         priority: u8,
         chunk: u8,
+        seen: u8,
+    },
+    /// Somebody edits a slave, having seen some edit of it.
+    EditSlave {
+        slave: u8,
+        tag: u8,
+        threads: u8,
         seen: u8,
     },
     /// Frames are rendered again; some of them the job may not have.
@@ -106,6 +114,8 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => (slave.clone(), prop_oneof![3 => Just(0u8), 1 => 1u8..4]).prop_map(|(slave, duty)| Step::Order { slave, duty }),
         1 => (0u8..4, 0u8..3, 0u8..5, 0u8..3)
             .prop_map(|(job, priority, chunk, seen)| Step::Edit { job, priority, chunk, seen }),
+        1 => (slave.clone(), 0u8..3, 0u8..4, 0u8..3)
+            .prop_map(|(slave, tag, threads, seen)| Step::EditSlave { slave, tag, threads, seen }),
         1 => (0u8..4, 1u8..5, 1u8..6).prop_map(|(job, first, last)| Step::RequeueFrames { job, first, last }),
         8 => (slave.clone(), 0u8..3, prop::bool::weighted(0.8))
             .prop_map(|(slave, want, heard)| Step::Poll { slave, want, heard }),
@@ -175,6 +185,19 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             let before = env.farm.clone();
             let done = env.step(Command::Edit { job, edit, seen: (seen > 0).then(|| u32::from(seen) - 1) });
             if done.is_err() {
+                assert_eq!(env.farm, before, "a refused edit changes nothing");
+            }
+        }
+        Step::EditSlave { slave, tag, threads, seen } => {
+            let Some(number) = slaves.numbers.get(&slave) else { return };
+            let edit = Box::new(SlaveEdit {
+                tags: (tag > 0).then(|| (tag > 1).then(|| ["big".to_owned()].into())),
+                threads: (threads > 0).then(|| (threads > 1).then(|| u32::from(threads) - 2)),
+                ..SlaveEdit::default()
+            });
+            let before = env.farm.clone();
+            let seen = (seen > 0).then(|| u32::from(seen) - 1);
+            if env.step(Command::EditSlave { slave: *number, edit, seen }).is_err() {
                 assert_eq!(env.farm, before, "a refused edit changes nothing");
             }
         }

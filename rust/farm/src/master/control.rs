@@ -3,8 +3,9 @@
 
 use super::{
     error::MasterError,
-    http::{App, At, OfJob, Ours, unexpected},
+    http::{App, At, OfJob, OfSlave, Ours, unexpected},
     space::{blobs_of_task, discard},
+    view,
 };
 use axum::{
     Json,
@@ -13,10 +14,12 @@ use axum::{
 };
 use netrender_core::{
     edit::JobEdit,
+    error::Refusal,
     ids::SlaveId,
     scheduler::{Command, Reply},
+    settings::SlaveEdit,
     slave::Duty,
-    wire::{EditReply, RequeueRequest},
+    wire::{EditReply, RequeueRequest, SettingsView, SlaveDetail},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -74,6 +77,56 @@ pub async fn requeue_frames(
     app.owner.command(Command::RequeueFrames { job, frames }).await?;
     tokio::spawn(async move { discard(&app, pictures).await });
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A slave, looked at closely.
+#[utoipa::path(get, path = "/slaves/{slave}", tag = "slaves", params(OfSlave), responses((status = OK, body = SlaveDetail)))]
+pub async fn slave(
+    State(app): State<App>,
+    At(OfSlave { slave }): At<OfSlave>,
+) -> Result<Json<SlaveDetail>, MasterError> {
+    let known = app
+        .owner
+        .slave(slave, |slave, report| (view::settings(slave, report), report.map(|report| report.cache_bytes)));
+    let (settings, cache_bytes) = known.await?;
+    let lists = app.owner.fresh().await?;
+    let row = lists.slaves.iter().find(|row| row.id == slave).ok_or(Refusal::UnknownSlave(slave))?;
+    Ok(Json(SlaveDetail { slave: row.clone(), settings, cache_bytes, log: app.live.end(slave) }))
+}
+
+/// What a slave is set to, and what of it is in use.
+#[utoipa::path(
+    get, path = "/slaves/{slave}/settings", tag = "slaves",
+    params(OfSlave),
+    responses((status = OK, body = SettingsView)),
+)]
+pub async fn settings(
+    State(app): State<App>,
+    At(OfSlave { slave }): At<OfSlave>,
+) -> Result<Json<SettingsView>, MasterError> {
+    app.owner.slave(slave, view::settings).await.map(Json)
+}
+
+/// Changes settings of a slave, running or not; absent ones stay, null means the slave's own.
+///
+/// With `If-Match: <edits of the slave>` it is refused when somebody else edited the slave meanwhile.
+#[utoipa::path(
+    patch, path = "/slaves/{slave}/settings", tag = "slaves",
+    params(OfSlave, ("If-Match" = Option<String>, Header, description = "The number of the edit that was seen")),
+    request_body = SlaveEdit,
+    responses((status = OK, body = EditReply)),
+)]
+pub async fn edit_slave(
+    State(app): State<App>,
+    At(OfSlave { slave }): At<OfSlave>,
+    headers: HeaderMap,
+    Ours(edit): Ours<SlaveEdit>,
+) -> Result<Json<EditReply>, MasterError> {
+    let command = Command::EditSlave { slave, edit: Box::new(edit), seen: seen(&headers)? };
+    match app.owner.command(command).await? {
+        Reply::Edited(edits) => Ok(Json(EditReply { edits })),
+        other => Err(unexpected(&other)),
+    }
 }
 
 /// `None`: no such verb.

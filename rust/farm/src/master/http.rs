@@ -110,6 +110,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(work::poll))
         .routes(routes!(work::heartbeat))
         .routes(routes!(work::leave))
+        .routes(routes!(control::slave))
+        .routes(routes!(control::settings, control::edit_slave))
         .routes(routes!(control::order_slave))
         .routes(routes!(story::timeline))
         .routes(routes!(story::history))

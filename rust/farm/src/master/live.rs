@@ -12,6 +12,8 @@ use std::{
 
 /// Kept of each slave's log.
 const KEPT: usize = 256 << 10;
+/// Of that, what is shown of a slave.
+const END: usize = 4 << 10;
 
 /// The logs of frames on their way, by slave.
 #[derive(Debug, Default)]
@@ -66,6 +68,18 @@ impl Live {
     /// A slave went.
     pub fn forget(&self, slave: SlaveId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&slave);
+    }
+
+    /// The end of what a slave printed for the frame it renders, in whole lines.
+    pub fn end(&self, slave: SlaveId) -> String {
+        let logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(log) = logs.get(&slave) else { return String::new() };
+        let bytes: Vec<u8> = log.text.iter().skip(log.text.len().saturating_sub(END)).copied().collect();
+        let text = String::from_utf8_lossy(&bytes);
+        match text.split_once('\n') {
+            Some((_, whole)) if bytes.len() == END => whole.to_owned(),
+            _ => text.into_owned(),
+        }
     }
 
     /// What is printed for a frame, from some byte on: by this slave, or by the first of those that render it.
@@ -142,5 +156,9 @@ mod tests {
         }
         let seen = live.see(JOB, Frame(1), None, 0).unwrap();
         assert_eq!((seen.text.len(), seen.at, seen.size), (KEPT, 1_000_000 - KEPT as u64, 1_000_000));
+        live.hear(SLAVE, Some(&at(1)), news(1, 100, &"Sample\n".repeat(1000)));
+        let end = live.end(SLAVE);
+        assert!(end.len() < END && end.starts_with("Sample\n") && end.ends_with("Sample\n"), "{end}");
+        assert_eq!(live.end(SlaveId(4)), "");
     }
 }

@@ -5,7 +5,7 @@
 use super::{
     error::MasterError,
     store::{Store, StoreError},
-    view,
+    view::{self, Said},
 };
 use netrender_core::{
     balance::Want,
@@ -18,6 +18,8 @@ use netrender_core::{
     liveness::Liveness,
     retry::RetryPolicy,
     scheduler::{Command, Decision, Reply, decide},
+    settings::SlaveReport,
+    slave::Slave,
     snapshot::Touched,
     wire::{FarmView, HeldLease, PollReply, PollRequest, Progress},
 };
@@ -40,21 +42,30 @@ const LOGGED: usize = 2048;
 const PUBLISH: Duration = Duration::from_millis(100);
 
 type Answer<T> = oneshot::Sender<Result<T, MasterError>>;
+type Look = Box<dyn FnOnce(&Farm, &Said) + Send>;
 
 enum Request {
     Do(Box<Command>, Answer<Reply>),
     Poll { slave: SlaveId, poll: PollRequest, answer: Answer<PollReply> },
-    Heard { slave: SlaveId, progress: Option<Progress>, answer: Answer<()> },
-    Look(Box<dyn FnOnce(&Farm) + Send>),
+    Heard { slave: SlaveId, said: Box<Sign>, answer: Answer<()> },
+    Look(Look),
     Fresh(oneshot::Sender<Arc<FarmView>>),
     Tick,
     Stop,
+}
+
+/// A sign of life and what was said with it.
+#[derive(Default)]
+pub struct Sign {
+    pub progress: Option<Progress>,
+    pub report: Option<SlaveReport>,
 }
 
 /// A slave whose poll is held open.
 struct Waiter {
     held: Vec<HeldLease>,
     want: Want,
+    edits: Option<u32>,
     answer: Answer<PollReply>,
 }
 
@@ -87,7 +98,7 @@ impl Owner {
             slave_timeout,
             started: Instant::now(),
             liveness: Liveness::default(),
-            progress: BTreeMap::new(),
+            said: Said::default(),
             waiters: BTreeMap::new(),
             polls: BTreeMap::new(),
             view: view_sender,
@@ -120,8 +131,8 @@ impl Owner {
     }
 
     /// A sign of life.
-    pub async fn heard(&self, slave: SlaveId, progress: Option<Progress>) -> Result<(), MasterError> {
-        self.ask(|answer| Request::Heard { slave, progress, answer }).await
+    pub async fn heard(&self, slave: SlaveId, said: Sign) -> Result<(), MasterError> {
+        self.ask(|answer| Request::Heard { slave, said: Box::new(said), answer }).await
     }
 
     /// Looks at the farm as it is after everything answered so far. Nobody else is served meanwhile: be short.
@@ -129,9 +140,16 @@ impl Owner {
         &self,
         look: impl FnOnce(&Farm) -> T + Send + 'static,
     ) -> Result<T, MasterError> {
+        self.look_and_hear(move |farm, _| look(farm)).await
+    }
+
+    async fn look_and_hear<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Farm, &Said) -> T + Send + 'static,
+    ) -> Result<T, MasterError> {
         let (answer, answered) = oneshot::channel();
-        let look = move |farm: &Farm| {
-            let _ = answer.send(look(farm));
+        let look = move |farm: &Farm, said: &Said| {
+            let _ = answer.send(look(farm, said));
         };
         self.requests.send(Request::Look(Box::new(look))).await.map_err(|_| MasterError::Stopping)?;
         answered.await.map_err(|_| MasterError::Stopping)
@@ -148,6 +166,19 @@ impl Owner {
             job.map(|job| look(farm, job)).ok_or(Refusal::UnknownJob(id))
         };
         Ok(self.look(look).await??)
+    }
+
+    /// Looks at a slave, and at what it said of itself last.
+    pub async fn slave<T: Send + 'static>(
+        &self,
+        id: SlaveId,
+        look: impl FnOnce(&Slave, Option<&SlaveReport>) -> T + Send + 'static,
+    ) -> Result<T, MasterError> {
+        let look = move |farm: &Farm, said: &Said| {
+            let slave = farm.slaves.get(&id).ok_or(Refusal::UnknownSlave(id))?;
+            Ok::<_, Refusal>(look(slave, said.reports.get(&id)))
+        };
+        Ok(self.look_and_hear(look).await??)
     }
 
     /// The lists with everything in them that was answered so far.
@@ -211,7 +242,7 @@ struct Keeper {
     slave_timeout: Duration,
     started: Instant,
     liveness: Liveness,
-    progress: BTreeMap<SlaveId, Progress>,
+    said: Said,
     waiters: BTreeMap<SlaveId, Waiter>,
     /// The number of each slave's latest poll.
     polls: BTreeMap<SlaveId, u64>,
@@ -261,7 +292,7 @@ impl Keeper {
             self.unpublished |= !group.records.is_empty();
             self.commit(group);
             for look in looks {
-                look(&self.farm);
+                look(&self.farm, &self.said);
             }
             if self.unpublished && (!fresh.is_empty() || Instant::now() >= self.due) {
                 self.publish();
@@ -296,7 +327,7 @@ impl Keeper {
                 }
                 group.answer(answer, reply);
             }
-            Request::Poll { slave, poll: PollRequest { held, want, number }, answer } => {
+            Request::Poll { slave, poll: PollRequest { held, want, number, edits }, answer } => {
                 let latest = self.polls.entry(slave).or_default();
                 if number != 0 && number < *latest {
                     group.answer(answer, Ok(PollReply::default()));
@@ -306,20 +337,17 @@ impl Keeper {
                 // A slave has one poll open. An older one is a connection it gave up.
                 self.waiters.remove(&slave);
                 self.hear(slave);
-                self.serve(slave, Waiter { held, want, answer }, group);
+                self.serve(slave, Waiter { held, want, edits, answer }, group);
             }
-            Request::Heard { slave, progress, answer } => {
+            Request::Heard { slave, said, answer } => {
                 let known = self.farm.slaves.contains_key(&slave);
                 let reply = if known { Ok(()) } else { Err(Refusal::UnknownSlave(slave).into()) };
                 group.answer(answer, reply);
                 if known {
                     self.hear(slave);
-                    let before = self.progress.get(&slave) != progress.as_ref();
-                    match progress {
-                        Some(progress) => self.progress.insert(slave, progress),
-                        None => self.progress.remove(&slave),
-                    };
-                    return before;
+                    let Sign { progress, report } = *said;
+                    let is_new = note(&mut self.said.progress, slave, progress);
+                    return note(&mut self.said.reports, slave, report) || is_new;
                 }
             }
             Request::Tick => {
@@ -343,7 +371,8 @@ impl Keeper {
 
     fn forget(&mut self, slave: SlaveId) {
         self.liveness.forget(slave);
-        self.progress.remove(&slave);
+        self.said.progress.remove(&slave);
+        self.said.reports.remove(&slave);
         self.waiters.remove(&slave);
     }
 
@@ -376,7 +405,7 @@ impl Keeper {
         if waiter.answer.is_closed() {
             return;
         }
-        let command = Command::Poll { slave, held: waiter.held.clone(), want: waiter.want };
+        let command = Command::Poll { slave, held: waiter.held.clone(), want: waiter.want, edits: waiter.edits };
         match self.decide(command, group) {
             Ok(Reply::Poll(reply)) if reply.is_empty() => {
                 self.waiters.insert(slave, waiter);
@@ -436,10 +465,20 @@ impl Keeper {
         let began = Instant::now();
         self.unpublished = false;
         self.revision += 1;
-        let view = view::farm(&self.farm, &self.progress, self.revision);
+        let view = view::farm(&self.farm, &self.said, self.revision);
         self.view.send_replace(Arc::new(view));
         self.due = began + PUBLISH.max(10 * began.elapsed());
     }
+}
+
+/// True when that is news.
+fn note<T: PartialEq>(known: &mut BTreeMap<SlaveId, T>, slave: SlaveId, said: Option<T>) -> bool {
+    let is_new = known.get(&slave) != said.as_ref();
+    match said {
+        Some(said) => known.insert(slave, said),
+        None => known.remove(&slave),
+    };
+    is_new
 }
 
 pub fn wall_clock() -> Timestamp {

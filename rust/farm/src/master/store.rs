@@ -390,7 +390,8 @@ mod tests {
     fn history() -> Vec<Vec<Record>> {
         let slave = SlaveId(1);
         let register = || Command::Register { key: "key".into(), name: "anna".into(), info: info(), started: true };
-        let poll = || Command::Poll { slave, held: vec![], want: Want::Now };
+        let poll = || Command::Poll { slave, held: vec![], want: Want::Now, edits: Some(0) };
+        let edit_slave = |edit| Command::EditSlave { slave, edit: serde_json::from_str(edit).unwrap(), seen: None };
         let hand_in = |frame: i32, preview| Command::HandIn {
             job: JobId(1),
             frame: Frame(frame),
@@ -461,6 +462,8 @@ mod tests {
             Command::Edit { job: JobId(1), edit: JobEdit { priority: Some(99), ..JobEdit::default() }, seen: None },
             Command::RequeueFrames { job: JobId(1), frames: "3".parse().unwrap() },
             hand_in(3, Some(Digest([9; 32]))),
+            edit_slave(r#"{"name": "big anna", "cache_limit_gb": 0.1}"#),
+            edit_slave(r#"{"name": null, "threads": 2}"#),
             Command::Order { slave, duty: Duty::Pause },
             Command::Order { slave, duty: Duty::Work },
             Command::Blacklist { job: JobId(2), slave, listed: true },

@@ -6,12 +6,13 @@ use netrender_core::{
     ids::{Frame, JobId, SlaveId},
     job::{Job, JobState},
     lease::Lease,
+    settings::SlaveReport,
     share::{Share, Sharing, efficiency},
-    slave::{Duty, Slave, SlaveState},
+    slave::{Duty, Slave, SlaveInfo, SlaveState},
     task::{Task, TaskState},
     wire::{
-        AttemptView, FarmView, FrameDetail, JobDetail, JobView, Progress, ShareState, ShareView, SlaveView, SpeedView,
-        TaskView,
+        AttemptView, FarmView, FrameDetail, JobDetail, JobView, Progress, SettingsView, ShareState, ShareView,
+        SlaveView, SpeedView, TaskView,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,13 +35,20 @@ impl<'a> Hands<'a> {
     }
 }
 
+/// What slaves said of themselves lately.
+#[derive(Debug, Default)]
+pub struct Said {
+    pub progress: BTreeMap<SlaveId, Progress>,
+    pub reports: BTreeMap<SlaveId, SlaveReport>,
+}
+
 /// Everything a watcher shows.
-pub fn farm(farm: &Farm, progress: &BTreeMap<SlaveId, Progress>, revision: u64) -> FarmView {
+pub fn farm(farm: &Farm, said: &Said, revision: u64) -> FarmView {
     let hands = Hands::of(farm);
     FarmView {
         revision,
         jobs: farm.jobs.values().filter(|job| job.state != JobState::Deleted).map(|one| job(&hands, one)).collect(),
-        slaves: farm.slaves.values().map(|one| slave(&hands, one, progress.get(&one.id))).collect(),
+        slaves: farm.slaves.values().map(|one| slave(&hands, one, said)).collect(),
     }
 }
 
@@ -141,7 +149,7 @@ pub fn frame(farm: &Farm, job: &Job, frame: Frame, task: &Task) -> FrameDetail {
 }
 
 fn attempts(farm: &Farm, task: &Task) -> Vec<AttemptView> {
-    let name = |slave: SlaveId| farm.slaves.get(&slave).map(|slave| slave.name.clone()).unwrap_or_default();
+    let name = |slave: SlaveId| farm.slaves.get(&slave).map(|slave| slave.name().to_owned()).unwrap_or_default();
     let failed = task.failures.iter().map(|failure| AttemptView {
         slave: failure.slave,
         slave_name: name(failure.slave),
@@ -210,7 +218,8 @@ fn idle(farm: &Farm, slave: &Slave) -> String {
     }
 }
 
-fn slave(hands: &Hands<'_>, slave: &Slave, progress: Option<&Progress>) -> SlaveView {
+fn slave(hands: &Hands<'_>, slave: &Slave, said: &Said) -> SlaveView {
+    let (progress, report) = (said.progress.get(&slave.id), said.reports.get(&slave.id));
     let leases = hands.by_slave.get(&slave.id).map_or(&[][..], Vec::as_slice);
     let lease = leases.first();
     let now = progress.filter(|progress| leases.iter().any(|lease| lease.job == progress.job));
@@ -232,9 +241,10 @@ fn slave(hands: &Hands<'_>, slave: &Slave, progress: Option<&Progress>) -> Slave
         (Some(_), Duty::Drain | Duty::Stop) => ", then stops",
         _ => "",
     };
+    let info = info(slave, report);
     SlaveView {
         id: slave.id,
-        name: slave.name.clone(),
+        name: slave.name().to_owned(),
         state: slave.state,
         status: status + then,
         paused: slave.duty == Duty::Pause,
@@ -243,8 +253,28 @@ fn slave(hands: &Hands<'_>, slave: &Slave, progress: Option<&Progress>) -> Slave
         job: now.map(|progress| progress.job).or(lease.map(|lease| lease.job)),
         frame: now.map(|progress| progress.frame),
         progress: now.map(|progress| progress.text.clone()).unwrap_or_default(),
-        threads: slave.info.threads,
+        threads: info.threads,
         engines: slave.info.engines.iter().cloned().collect(),
-        info: slave.info.clone(),
+        info,
+        edits: slave.edits.count,
+        pending: slave.pending(report),
+    }
+}
+
+/// What it said when it came, but for what is otherwise now.
+fn info(slave: &Slave, report: Option<&SlaveReport>) -> SlaveInfo {
+    let threads = report.and_then(|report| report.in_use.threads).unwrap_or(slave.info.threads);
+    let (tags, upload_interval_s) = (slave.tags().clone(), slave.upload_interval_s());
+    SlaveInfo { threads, tags, upload_interval_s, ..slave.info.clone() }
+}
+
+/// A slave's settings: what people set, what it was started with, what it goes by.
+pub fn settings(slave: &Slave, report: Option<&SlaveReport>) -> SettingsView {
+    SettingsView {
+        edits: slave.edits.count,
+        set: slave.set.clone(),
+        own: slave.own(),
+        in_use: report.map(|report| report.in_use.clone()),
+        pending: slave.pending(report),
     }
 }

@@ -45,6 +45,7 @@ async fn join(shared: &Arc<Shared>, info: &SlaveInfo, finder: &dyn Finder, start
     let request = RegisterRequest { protocol: PROTOCOL, key, name, info: info.clone(), started };
     let reply = api.register(&request).await.map_err(words)?;
     let link = Link { api, slave: reply.slave, farm: reply.farm.into(), heartbeat_s: reply.heartbeat_s };
+    shared.settings_of(&link.farm);
     let mut dropped = false;
     shared.desk.send_if_modified(|desk| {
         dropped = desk.keep_only(&link.farm);
@@ -86,9 +87,10 @@ async fn serve(shared: &Arc<Shared>, link: &Link, backoff: &mut Backoff) -> Resu
         number += 1;
         let (request, mark) = {
             let desk = desk.borrow_and_update();
-            (PollRequest { held: desk.held(), want: desk.want(), number }, desk.poll_mark())
+            let edits = Some(shared.settings.edits());
+            (PollRequest { held: desk.held(), want: desk.want(), number, edits }, desk.poll_mark())
         };
-        let reply = tokio::select! {
+        let mut reply = tokio::select! {
             biased;
             reply = link.api.poll(link.slave, &request) => reply?,
             // A grant that is on its way now is lost with the request; the next poll's `held` tells the master so.
@@ -97,6 +99,9 @@ async fn serve(shared: &Arc<Shared>, link: &Link, backoff: &mut Backoff) -> Resu
         *backoff = Backoff::new();
         if reply.stop {
             return Ok(());
+        }
+        if let Some(update) = reply.settings.take() {
+            shared.set(&link.farm, *update);
         }
         if !reply.drop.is_empty() {
             tracing::info!(target: "netrender::slave", dropped = ?reply.drop, "to be dropped");
@@ -119,7 +124,7 @@ async fn serve(shared: &Arc<Shared>, link: &Link, backoff: &mut Backoff) -> Resu
     }
 }
 
-/// Signs of life: in the master's rhythm, and as soon as a frame begins.
+/// Signs of life: in the master's rhythm, and as soon as a frame begins or the slave is set otherwise.
 pub async fn beat(shared: Arc<Shared>) {
     let mut shown = shared.snapshot.subscribe();
     let mut link = shared.link.subscribe();
@@ -136,7 +141,9 @@ pub async fn beat(shared: Arc<Shared>) {
             (now, (shown.job, shown.frame))
         };
         let (log, told_log) = shared.tail.news().unzip();
-        match here.api.heartbeat(here.slave, &Heartbeat { now, log }).await {
+        let set = shared.settings.changes();
+        let report = Some(shared.report());
+        match here.api.heartbeat(here.slave, &Heartbeat { now, log, report }).await {
             Ok(()) => told_log.into_iter().for_each(|told| shared.tail.told(told)),
             // The poll notices too, and does something about it.
             Err(error) => tracing::debug!(target: "netrender::slave", %error, "heartbeat"),
@@ -145,8 +152,10 @@ pub async fn beat(shared: Arc<Shared>) {
         let rest = every.saturating_sub(BEAT_AT_MOST);
         tokio::time::sleep(every.min(BEAT_AT_MOST)).await;
         let begun = shown.wait_for(|shown| shown.frame.is_some() && (shown.job, shown.frame) != told);
-        if let Ok(Err(_)) = tokio::time::timeout(rest, begun).await {
-            return;
+        tokio::select! {
+            begun = begun => if begun.is_err() { return },
+            () = set => {}
+            () = tokio::time::sleep(rest) => {}
         }
     }
 }

@@ -15,7 +15,10 @@ use std::{
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::SystemTime,
 };
 
@@ -44,7 +47,7 @@ struct State {
 #[derive(Debug)]
 pub struct Cache {
     dir: PathBuf,
-    limit_bytes: u64,
+    limit_bytes: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -85,6 +88,7 @@ impl Cache {
                 state.total += meta.len();
             }
         }
+        let limit_bytes = AtomicU64::new(limit_bytes);
         let cache = Self { dir: dir.to_owned(), limit_bytes, state: Mutex::new(state) };
         let known: Vec<Digest> = cache.lock().files.keys().copied().collect();
         for digest in known {
@@ -190,10 +194,16 @@ impl Cache {
         Ok(Pin { cache: Arc::clone(self), digest: asset.digest })
     }
 
+    /// From now on the files may weigh this much.
+    pub fn limit(&self, bytes: u64) {
+        self.limit_bytes.store(bytes, Relaxed);
+        self.make_room(0);
+    }
+
     /// Throws out what is not pinned, oldest first, until this many more bytes fit.
     pub fn make_room(&self, bytes: u64) {
         let mut state = self.lock();
-        let over = (state.total.saturating_add(bytes)).saturating_sub(self.limit_bytes);
+        let over = (state.total.saturating_add(bytes)).saturating_sub(self.limit_bytes.load(Relaxed));
         self.throw_out(&mut state, over);
     }
 
@@ -350,6 +360,8 @@ mod tests {
         drop(pin);
         assert_eq!(cache.total(), 80);
         put(&cache, &[&[4; 90]]);
+        cache.limit(50);
+        assert_eq!(cache.total(), 40, "a lower limit holds at once");
         assert!(cache.pin(&pinned).is_some());
         assert_eq!(fs::read_dir(dir.path().join(INCOMING)).unwrap().count(), 0);
     }

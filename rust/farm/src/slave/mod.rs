@@ -13,6 +13,7 @@ mod fetch;
 mod folder;
 mod handin;
 mod render;
+mod settings;
 mod spool;
 mod tail;
 mod worker;
@@ -23,8 +24,9 @@ use desk::Desk;
 use folder::Folder;
 use futures_util::{FutureExt, future::BoxFuture};
 pub use netrender_core::slave::UPLOAD_INTERVAL_S;
-use netrender_core::{ids::SlaveId, slave::SlaveInfo};
+use netrender_core::{ids::SlaveId, settings::SlaveSettings, slave::SlaveInfo};
 use serde::Serialize;
+use settings::Settings;
 use std::{
     collections::BTreeSet,
     panic::AssertUnwindSafe,
@@ -215,6 +217,7 @@ struct Link {
 struct Shared {
     options: SlaveOptions,
     name: String,
+    settings: Settings,
     folder: Folder,
     launch: Launch,
     /// The kind it renders with.
@@ -306,12 +309,13 @@ impl Slave {
         }
         let (folder, saved) = Folder::open(&options.data, options.cache_limit_bytes)?;
         let failed = |source| SlaveError::Folder { path: options.data.clone(), source };
-        let launch = Launch::new(&options.blender, &folder.worker(), options.console, options.hang_timeout);
+        let host = crate::machine_name();
+        let name = if options.name.trim().is_empty() { host.clone() } else { options.name.trim().to_owned() };
+        let settings = Settings::new(own_settings(&options, &name), options.threads);
+        let launch = Launch::new(&options.blender, &folder.worker(), options.console, settings.hang_timeout());
         let launch = launch.map_err(failed)?;
         launch.kill_orphans();
         let worker = Worker::start(&launch).await?;
-        let host = crate::machine_name();
-        let name = if options.name.trim().is_empty() { host.clone() } else { options.name.trim().to_owned() };
         let device = match device::choose(&options.device, &worker.hello.devices) {
             Ok(device) => device,
             Err(error) => {
@@ -330,6 +334,7 @@ impl Slave {
         let shared = Arc::new(Shared {
             options,
             name,
+            settings,
             folder,
             launch,
             device,
@@ -423,10 +428,31 @@ impl Drop for Slave {
     }
 }
 
+/// The threads to render with; all there are unless told otherwise.
+fn threads(options: &SlaveOptions) -> u32 {
+    let all = || std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1));
+    if options.threads == 0 { all() } else { options.threads }
+}
+
+fn cache_limit_gb(options: &SlaveOptions) -> f64 {
+    options.cache_limit_bytes as f64 / 1e9
+}
+
+/// What can be set from afar, as it was set here.
+fn own_settings(options: &SlaveOptions, name: &str) -> SlaveSettings {
+    SlaveSettings {
+        name: Some(name.to_owned()),
+        tags: Some(options.tags.clone()),
+        threads: Some(threads(options)),
+        hang_timeout_s: Some(options.hang_timeout.as_secs_f64()),
+        cache_limit_gb: Some(cache_limit_gb(options)),
+        upload_interval_s: Some(options.upload_interval_s),
+    }
+}
+
 /// What the master is told about this machine.
 fn describe(options: &SlaveOptions, host: String, hello: &Hello, device: &str) -> SlaveInfo {
     let memory = sysinfo::RefreshKind::nothing().with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram());
-    let all = std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1));
     SlaveInfo {
         host,
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -437,9 +463,11 @@ fn describe(options: &SlaveOptions, host: String, hello: &Hello, device: &str) -
         denoises: hello.denoises,
         devices: hello.devices.clone(),
         device: device.into(),
-        threads: if options.threads == 0 { all } else { options.threads },
+        threads: threads(options),
         memory_bytes: sysinfo::System::new_with_specifics(memory).map_or(0, |system| system.total_memory()),
         tags: options.tags.clone(),
         upload_interval_s: options.upload_interval_s,
+        hang_timeout_s: Some(options.hang_timeout.as_secs_f64()),
+        cache_limit_gb: Some(cache_limit_gb(options)),
     }
 }

@@ -241,7 +241,8 @@ impl Stage {
         let current = self.current.insert(Current { key: task.key.clone(), worker, view, table: None });
         show(&shared, "Loading the scene");
         let view = shared.folder.spool.view(&task.key);
-        let request = load_request(task, &tree, &shared, view.to_str());
+        let threads = shared.settings.threads_from_now();
+        let request = load_request(task, &tree, &shared, threads, view.to_str());
         match current.worker.ask::<Loaded>(request, |_| ()).await {
             Ok(loaded) => {
                 let seconds = started.elapsed().as_secs_f64();
@@ -343,7 +344,13 @@ async fn unfold(shared: &Shared, task: &Task, merged: Digest) -> Result<Merged, 
     Ok((folder, passes.into_iter().map(pass).collect(), words))
 }
 
-fn load_request<'a>(task: &'a Task, tree: &'a JobTree, shared: &'a Shared, view_table: Option<&'a str>) -> Ask<'a> {
+fn load_request<'a>(
+    task: &'a Task,
+    tree: &'a JobTree,
+    shared: &'a Shared,
+    threads: u32,
+    view_table: Option<&'a str>,
+) -> Ask<'a> {
     Ask::Load {
         blend: &tree.blend,
         source: &tree.source,
@@ -351,7 +358,7 @@ fn load_request<'a>(task: &'a Task, tree: &'a JobTree, shared: &'a Shared, view_
         files: &tree.files,
         scene: task.spec.scene.as_deref(),
         engine: Some(&task.spec.engine),
-        threads: shared.options.threads,
+        threads,
         device: &shared.device,
         paths: &tree.paths,
         scratch: &tree.scratch,

@@ -1,7 +1,7 @@
 //! What slaves say: who they are, what they hold and want, that they live, what they rendered and what failed.
 
 use super::{Answer, App, At, OfSlave, Ours, blocking, unexpected};
-use crate::master::{error::MasterError, space::discard};
+use crate::master::{error::MasterError, owner::Sign, space::discard};
 use axum::{Json, extract::State, http::StatusCode};
 use netrender_core::{
     ids::Timestamp,
@@ -81,12 +81,12 @@ pub(super) async fn heartbeat(
     At(OfSlave { slave }): At<OfSlave>,
     Ours(beat): Ours<Heartbeat>,
 ) -> Result<StatusCode, MasterError> {
-    let Heartbeat { now, log } = beat;
+    let Heartbeat { now, log, report } = beat;
     let now = now.map(|mut progress| {
         progress.text = progress.text.chars().take(200).collect();
         progress
     });
-    app.owner.heard(slave, now.clone()).await?;
+    app.owner.heard(slave, Sign { progress: now.clone(), report }).await?;
     app.live.hear(slave, now.as_ref(), log);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -17,6 +17,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinSet,
 };
 
@@ -83,7 +84,7 @@ pub struct Worker {
     stream: BufReader<TcpStream>,
     last_id: u64,
     busy: bool,
-    hang_timeout: Duration,
+    hang_timeout: watch::Receiver<Duration>,
 }
 
 impl Worker {
@@ -103,7 +104,7 @@ impl Worker {
         };
         let what = match met {
             Ok((hello, stream)) if hello.protocol == PROTOCOL => {
-                let hang_timeout = launch.hang_timeout;
+                let hang_timeout = launch.hang_timeout.clone();
                 return Ok(Self { hello, process, stream, last_id: 0, busy: false, hang_timeout });
             }
             Ok((hello, _)) => format!("speaks worker protocol {} instead of {PROTOCOL}", hello.protocol),
@@ -122,7 +123,7 @@ impl Worker {
         mut progress: impl FnMut(&str),
     ) -> Result<T, AskError> {
         self.busy = true;
-        let mut pulse = Pulse::new(self.process.id(), self.hang_timeout);
+        let mut pulse = Pulse::new(self.process.id(), self.hang_timeout.clone());
         match self.exchange(ask, &mut progress, &mut pulse).await {
             Err(Broken::Hung(silent)) => {
                 self.process.kill().await;
@@ -216,7 +217,7 @@ impl Worker {
     pub async fn end(mut self) {
         if !self.busy && self.is_alive() {
             let mut ignore = |_: &str| ();
-            let mut pulse = Pulse::new(None, Duration::ZERO);
+            let mut pulse = Pulse::new(None, watch::channel(Duration::ZERO).1);
             let quit = self.exchange(Ask::Quit, &mut ignore, &mut pulse);
             if let Ok(Ok(_)) = tokio::time::timeout(QUIT_WAIT, quit).await
                 && tokio::time::timeout(QUIT_WAIT, self.process.ended()).await.is_ok()

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
-use tokio::process::Command;
+use tokio::{process::Command, sync::watch};
 
 /// What Blender runs.
 const SCRIPT: &str = "netrender_worker.py";
@@ -39,12 +39,17 @@ pub struct Launch {
     script: PathBuf,
     console: bool,
     /// How long a Blender may do nothing before it counts as hung; zero for ever.
-    pub hang_timeout: Duration,
+    pub hang_timeout: watch::Receiver<Duration>,
 }
 
 impl Launch {
     /// `program`: a Blender, or a Python that has `bpy`. Writes the scripts into `folder`.
-    pub fn new(program: &Path, folder: &Path, console: bool, hang_timeout: Duration) -> std::io::Result<Self> {
+    pub fn new(
+        program: &Path,
+        folder: &Path,
+        console: bool,
+        hang_timeout: watch::Receiver<Duration>,
+    ) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         for (name, text) in FILES {
             std::fs::write(folder.join(name), text)?;

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use tokio::sync::watch;
 
 /// Less processor time than this part of the time that passed is none: idle threads wake up now and then.
 const IDLE_PART: f64 = 0.01;
@@ -15,15 +16,15 @@ pub struct Pulse {
     /// None where the system tells nothing.
     system: Option<System>,
     pid: Option<Pid>,
-    limit: Duration,
+    limit: watch::Receiver<Duration>,
     alive: Instant,
     looked: Instant,
     used: Duration,
 }
 
 impl Pulse {
-    /// `limit`: how long a process may do nothing; zero for ever.
-    pub fn new(pid: Option<u32>, limit: Duration) -> Self {
+    /// `limit`: how long a process may do nothing; zero for ever. May change at any time.
+    pub fn new(pid: Option<u32>, limit: watch::Receiver<Duration>) -> Self {
         let now = Instant::now();
         let mut pulse = Self {
             system: System::new().ok(),
@@ -44,11 +45,23 @@ impl Pulse {
 
     /// Returns once it hangs; tells for how long it did nothing.
     pub async fn stopped(&mut self) -> Duration {
-        if self.limit.is_zero() {
-            std::future::pending::<()>().await;
-        }
         loop {
-            tokio::time::sleep((self.limit / LOOKS).max(SHORTEST_LOOK)).await;
+            let limit = *self.limit.borrow_and_update();
+            let look = async {
+                match limit.is_zero() {
+                    true => std::future::pending().await,
+                    false => tokio::time::sleep((limit / LOOKS).max(SHORTEST_LOOK)).await,
+                }
+            };
+            tokio::select! {
+                () = look => {}
+                Ok(()) = self.limit.changed() => {
+                    // Nobody may have looked so far.
+                    self.looked = Instant::now();
+                    (self.alive, self.used) = (self.looked, self.processor_time().unwrap_or_default());
+                    continue;
+                }
+            }
             let (now, used) = (Instant::now(), self.processor_time());
             let Some(used) = used else {
                 // A system that does not tell is no reason to kill anything.
@@ -61,7 +74,7 @@ impl Pulse {
             }
             (self.looked, self.used) = (now, used);
             let silent = now.duration_since(self.alive);
-            if silent >= self.limit {
+            if silent >= limit {
                 return silent;
             }
         }

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people set of running slaves from the monitor, and how the farm shares slaves out."""
+
+import os
+import signal
+
+import pytest
+from master_api import MasterApi
+from processes import wait_until
+from test_patience import Fake
+
+
+@pytest.fixture
+def fake(farm, tmp_path):
+    return Fake(tmp_path, farm)
+
+
+# With some seconds to render none of the fake's frames goes wrong.
+def send(farm, fake, master, tmp_path, frames="1", name="shot", seconds=0.1, noise_bytes=10_000, options=()):
+    blend = fake.build(tmp_path / f"{name}.blend", frames, seconds=seconds, noise_bytes=noise_bytes)
+    return farm.submit(master, fake, blend, *options)
+
+
+def change(api, slave, edits=None, **settings):
+    headers = {} if edits is None else {"If-Match": f'"{edits}"'}
+    return api.call("PATCH", f"api/v1/slaves/{slave}/settings", settings, headers=headers)
+
+
+def settings_of(api, slave):
+    return api.get(f"api/v1/slaves/{slave}/settings").json()
+
+
+def await_use(api, slave):
+    """Waits until the slave says that it goes by everything that is set; what that is."""
+
+    def look():
+        seen = settings_of(api, slave)
+        return seen["in_use"] is not None and not seen["pending"] and seen
+
+    return wait_until(look, 20, "the slave goes by its settings")["in_use"]
+
+
+def master_again(farm, master):
+    farm.kill(master)
+    return farm.master(data=master.data, port=master.url.rsplit(":", 1)[1].strip("/"))
+
+
+def test_a_running_slaves_settings_are_changed_and_outlive_master_and_slave(farm, fake, tmp_path):
+    master = farm.master()
+    api = MasterApi(master.url)
+    slave = farm.slave(master, fake, "--tags", "barn", "--threads", 1, "--upload-interval", 5)
+    (shown,) = api.slaves()
+    number = shown["id"]
+    own = settings_of(api, number)["own"]
+    assert (own["name"], own["tags"], own["threads"], own["upload_interval_s"]) == ("slave", ["barn"], 1, 5)
+    assert await_use(api, number) == own
+    needs_gpu = send(farm, fake, master, tmp_path, options=["--tags", "gpu"])
+    assert "lacks the tag gpu" in api.job(needs_gpu)["why"]
+
+    # When somebody sets tags, name and the rest
+    new = {
+        "name": "big anna",
+        "tags": ["barn", "gpu"],
+        "hang_timeout_s": 77.5,
+        "cache_limit_gb": 0.3,
+        "upload_interval_s": 20,
+    }
+    assert change(api, number, **new).json() == {"edits": 1}
+    # Then the job that waited for the tag starts there at once
+    assert api.wait(needs_gpu, timeout_s=20)["state"] == "finished"
+    assert await_use(api, number) == {**own, **new}
+    (shown,) = api.slaves()
+    assert (shown["name"], shown["info"]["tags"], shown["edits"]) == ("big anna", ["barn", "gpu"], 1)
+    history = [line["text"] for line in api.get("api/v1/history").json()]
+    assert any('Slave slave was set to name "big anna", tags barn, gpu' in line for line in history), history
+    assert "big anna" in farm.cli("slaves", "--master", master.url).out
+    told = len(slave.lines("set from the master"))
+    assert told == 1
+
+    # It outlives the master, who tells nothing twice
+    master = master_again(farm, master)
+    farm.await_slave(master.url, "big anna")
+    assert await_use(api, number) == {**own, **new}
+    assert len(slave.lines("set from the master")) == told
+    # and the slave, too, which is set before its first frame
+    farm.kill(slave)
+    slave = farm.slave(master, fake, "--tags", "barn", "--threads", 1, "--upload-interval", 5, wait=False)
+    farm.await_line(slave, "set from the master")
+    farm.await_slave(master.url, "big anna")
+    assert await_use(api, number) == {**own, **new}
+    assert [one["id"] for one in api.slaves()] == [number]
+
+    # What is cleared is the slave's own again
+    assert change(api, number, name=None, tags=None, cache_limit_gb=None).json() == {"edits": 2}
+    assert await_use(api, number) == {**own, "hang_timeout_s": 77.5, "upload_interval_s": 20}
+    assert api.slaves()[0]["name"] == "slave"
+    farm.stop(slave)
+    # A slave that is not there is set for its next start.
+    assert change(api, number, threads=2).json() == {"edits": 3}
+    assert settings_of(api, number)["in_use"] is None
+    assert "threads" in settings_of(api, number)["pending"]
+
+
+def test_threads_are_those_of_the_next_worker(farm, fake, tmp_path):
+    master = farm.master()
+    api = MasterApi(master.url)
+    farm.slave(master, fake, "--threads", 1)
+    number = api.slaves()[0]["id"]
+
+    def loaded():
+        return [row[3] for row in fake.ledger.read() if row[0] == "loaded"]
+
+    first = send(farm, fake, master, tmp_path, "1-2", name="first", seconds=3)
+    wait_until(lambda: fake.renders() == 1, 30, "the first frame is begun")
+    assert change(api, number, threads=3).status == 200
+    wait_until(
+        lambda: settings_of(api, number)["in_use"]["threads"] == 1, 10, "the slave says how it renders"
+    )
+    assert settings_of(api, number)["pending"] == ["threads"]
+    assert api.slaves()[0]["threads"] == 1
+    api.wait(first)
+    api.wait(send(farm, fake, master, tmp_path, name="second"))
+    assert loaded() == ["1", "3"]
+    assert await_use(api, number)["threads"] == 3
+    assert api.slaves()[0]["threads"] == 3
+
+
+def test_a_hang_timeout_holds_for_the_frame_that_hangs_already(farm, fake, tmp_path):
+    master = farm.master()
+    api = MasterApi(master.url)
+    slave = farm.slave(master, fake, "--hang-timeout", 0)
+    number = api.slaves()[0]["id"]
+    job = send(farm, fake, master, tmp_path, seconds=2)
+    wait_until(lambda: fake.renders() == 1, 30, "the frame is begun")
+    (blender,) = (row[3] for row in fake.ledger.read() if row[0] == "began")
+    os.kill(int(blender), signal.SIGSTOP)
+    assert change(api, number, hang_timeout_s=3).status == 200
+    farm.await_line(slave, "blender hung and was killed")
+    assert api.wait(job)["state"] == "finished"
+    assert fake.renders() == 2
+
+
+def test_a_cache_limit_holds_from_the_next_file_on(farm, fake, tmp_path):
+    master = farm.master()
+    api = MasterApi(master.url)
+    farm.slave(master, fake)
+    number = api.slaves()[0]["id"]
+
+    def cached():
+        return api.get(f"api/v1/slaves/{number}").json()["cache_bytes"]
+
+    big = 3_000_000
+    api.wait(send(farm, fake, master, tmp_path, name="big", noise_bytes=big))
+    wait_until(lambda: (cached() or 0) > big, 20, "the scene is kept")
+    assert change(api, number, cache_limit_gb=0.001).status == 200
+    # A slave keeps the files of its last jobs together with their folders.
+    for name in "abcdef":
+        api.wait(send(farm, fake, master, tmp_path, name=name))
+    wait_until(lambda: cached() < big, 20, "the big scene had to go")
+
+
+def test_settings_out_of_bounds_are_refused_in_words_and_editors_are_told_of_each_other(farm, fake):
+    master = farm.master()
+    api = MasterApi(master.url)
+    farm.slave(master, fake)
+    number = api.slaves()[0]["id"]
+    for body, word in (
+        ({"name": "  "}, "1 to 200 characters"),
+        ({"tags": [""]}, "at most 100 tags"),
+        ({"threads": 0}, "1 to 1024 threads"),
+        ({"hang_timeout_s": -1}, "0 (wait for ever)"),
+        ({"cache_limit_gb": 2e6, "name": "never"}, "the cache limit is 0 to 1000000 GB"),
+        ({"upload_interval_s": 4000}, "1 to 3600 seconds"),
+    ):
+        answer = change(api, number, **body)
+        assert answer.status == 422, (body, answer.body)
+        assert answer.error()["code"] == "bad_setting"
+        assert word in answer.error()["message"], (body, answer.body)
+    for body, word in (({"thread": 3}, "thread"), ({"threads": "many"}, "JSON"), ({"threads": -3}, "JSON")):
+        answer = change(api, number, **body)
+        assert answer.status == 400, (body, answer.body)
+        assert word in answer.error()["message"]
+    assert change(api, 77, threads=3).status == 404
+    assert api.call("GET", "api/v1/slaves/77").status == 404
+    assert settings_of(api, number)["edits"] == 0
+
+    assert change(api, number, edits=0, threads=3, name="anna").json() == {"edits": 1}
+    late = change(api, number, edits=0, threads=5)
+    assert late.status == 412
+    assert late.error()["code"] == "edited_meanwhile"
+    assert "3 threads" in late.error()["message"]
+    assert change(api, number, edits=1, threads=5).json() == {"edits": 2}
+
+
+def test_a_slave_looked_at_closely_shows_what_it_prints(farm, fake, tmp_path):
+    master = farm.master()
+    api = MasterApi(master.url)
+    farm.slave(master, fake)
+    number = api.slaves()[0]["id"]
+    job = send(farm, fake, master, tmp_path, seconds=20)
+
+    def look():
+        seen = api.get(f"api/v1/slaves/{number}").json()
+        return "Frame 1, second" in seen["log"] and seen
+
+    seen = wait_until(look, 30, "what Blender prints is seen")
+    assert (seen["id"], seen["job"], seen["settings"]["own"]["name"]) == (number, job, "slave")
+    assert seen["cache_bytes"] > 10_000
+    api.post(f"api/v1/jobs/{job}/cancel", None)
