@@ -5,7 +5,8 @@ import os
 import signal
 
 import pytest
-from master_api import MasterApi
+from chaos import fake_blender
+from master_api import FakeSlave, MasterApi
 from processes import wait_until
 from test_patience import Fake
 
@@ -207,3 +208,64 @@ def test_a_slave_looked_at_closely_shows_what_it_prints(farm, fake, tmp_path):
     assert (seen["id"], seen["job"], seen["settings"]["own"]["name"]) == (number, job, "slave")
     assert seen["cache_bytes"] > 10_000
     api.post(f"api/v1/jobs/{job}/cancel", None)
+
+
+# ---------------------------------------------------------------------------------------------- who gets the next slave
+
+
+def balance(api, rules, edits=None):
+    headers = {} if edits is None else {"If-Match": f'"{edits}"'}
+    return api.call("PUT", "api/v1/balance", rules, headers=headers)
+
+
+def test_the_balance_decides_who_gets_the_next_slave_and_outlives_the_master(farm, fake, tmp_path):
+    master = farm.master()
+    api = MasterApi(master.url)
+    usual = {"new_job": 0.5, "hour": 0, "category_slave": 0}
+    seen = api.get("api/v1/balance").json()
+    assert (seen["edits"], seen["rules"], seen["usual"]) == (0, usual, usual)
+    film = send(
+        farm, fake, master, tmp_path, "1-4", name="film", options=["--category", "film", "--priority", 60]
+    )
+    still = send(
+        farm, fake, master, tmp_path, "1-4", name="still", options=["--category", "still", "--priority", 50]
+    )
+
+    # When each slave of a category costs more than the jobs are apart
+    assert balance(api, {**usual, "category_slave": 20}, edits=0).json() == {"edits": 1}
+    assert any("20 less" in line for line in api.get("api/v1/balance").json()["words"])
+    master = master_again(farm, master)
+    assert api.get("api/v1/balance").json()["rules"]["category_slave"] == 20
+
+    # Then two slaves that come at the same time share both jobs
+    slaves = [FakeSlave(api, name, blender=fake_blender.VERSION) for name in ("one", "two")]
+    assert [slave.lease()["job"] for slave in slaves] == [film, still]
+    for slave in slaves:
+        slave.leave()
+    # and as usual the higher priority has them all
+    assert balance(api, {}, edits=1).json() == {"edits": 2}
+    assert api.get("api/v1/balance").json()["rules"] == usual
+    assert [FakeSlave(api, name, blender=fake_blender.VERSION).lease()["job"] for name in ("a", "b")] == [
+        film,
+        film,
+    ]
+    told = [line["text"] for line in api.get("api/v1/history").json() if line["kind"] == "farm"]
+    assert len(told) == 2
+    assert "20 less for a slave of the category" in told[-1]
+
+
+def test_a_balance_out_of_bounds_is_refused_in_words(farm):
+    api = MasterApi(farm.master().url)
+    for rules, status, word in (
+        ({"hour": -1}, 422, "0 to 100 points"),
+        ({"new_job": 101}, 422, "0 to 100 points"),
+        ({"weight": 1}, 400, "weight"),
+        ({"hour": "much"}, 400, "JSON"),
+    ):
+        answer = balance(api, rules)
+        assert answer.status == status, (rules, answer.body)
+        assert word in answer.error()["message"], (rules, answer.body)
+    assert balance(api, {"hour": 2}, edits=0).json() == {"edits": 1}
+    late = balance(api, {"hour": 3}, edits=0)
+    assert late.status == 412
+    assert "2 for an hour" in late.error()["message"]

@@ -1,17 +1,18 @@
 //! Which job's tasks go to a slave next, and why a job waits.
 //!
-//! The rules: higher priority first; among equals a job nobody has touched yet first (a small job need not wait for
-//! a long queue: it gets a slave after that slave's current chunk); then the oldest.
+//! The rules ([`crate::rules`] has what people can change of them): higher priority first; among equals a job nobody has
+//! touched yet first (a small job need not wait for a long queue: it gets a slave after that slave's current chunk); then
+//! the oldest.
 
 use crate::{
     farm::Farm,
     ids::{Frame, JobId, SlaveId},
     job::{Job, JobState, Split},
+    rules::in_order,
     share::Share,
     slave::{Build, Duty, Slave, SlaveState},
     task::Task,
 };
-use std::cmp::Reverse;
 
 /// What a polling slave wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -46,14 +47,9 @@ const FIRST_PART: u32 = 32;
 /// What this slave gets next.
 pub fn next_chunk(farm: &Farm, slave: &Slave, want: Want) -> Option<Chunk> {
     let something = |job: &&Job| !(job.waiting.is_empty() && job.open_shares.is_empty());
-    let mut jobs: Vec<&Job> = farm
-        .jobs
-        .values()
-        .filter(|job| job.state == JobState::Active && unfit(job, slave).is_none())
-        .filter(something)
-        .collect();
-    jobs.sort_by_key(|job| (Reverse(job.spec.priority), !job.is_new(), job.id));
-    jobs.into_iter().find_map(|job| {
+    let open =
+        farm.jobs.values().filter(|job| job.state == JobState::Active && unfit(job, slave).is_none()).filter(something);
+    in_order(farm, open, slave.id).into_iter().find_map(|job| {
         if let Some(chunk) = next_finish(farm, job, slave, want).or_else(|| next_share(farm, job, slave, want)) {
             return Some(chunk);
         }

@@ -44,6 +44,8 @@ pub enum Kind {
     JobEnded,
     /// A slave came, went, or was told something.
     Slave,
+    /// The farm as a whole was set otherwise.
+    Farm,
     /// An attempt failed, or a picture went bad.
     Failure,
 }
@@ -194,6 +196,7 @@ fn happening(farm: &Farm, Record { at, event }: &Record) -> Option<Happening> {
         Event::SlaveLost { slave } => of_slave(slave, "fell silent; its frames go to others"),
         Event::SlaveLeft { slave } => of_slave(slave, "stopped"),
         Event::SlaveEdited { slave, edit } => of_slave(slave, &format!("was set to {edit}")),
+        Event::RulesChanged { rules } => Some(one(Kind::Farm, format!("The balance was changed: {rules}"))),
         Event::SlaveOrdered { slave, duty } => {
             let what = match duty {
                 Duty::Work => "was told to work",

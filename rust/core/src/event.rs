@@ -7,6 +7,7 @@ use crate::{
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::JobSpec,
     lease::LeaseEnd,
+    rules::Rules,
     settings::SlaveEdit,
     share::{Merged, Part, Share},
     slave::{Duty, SlaveInfo},
@@ -110,6 +111,11 @@ pub enum Event {
         slave: SlaveId,
         /// How.
         edit: Box<SlaveEdit>,
+    },
+    /// Somebody changed who gets the next slave.
+    RulesChanged {
+        /// What holds from now on.
+        rules: Rules,
     },
     /// Somebody told a slave what to do.
     SlaveOrdered {

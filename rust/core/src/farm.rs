@@ -5,6 +5,7 @@ use crate::{
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::{Job, JobState},
     lease::Lease,
+    rules::Rules,
     share::{Part, learn},
     slave::{Build, Duty, Slave, SlaveState},
     task::{Failure, Task, TaskState},
@@ -21,6 +22,10 @@ pub struct Farm {
     pub slaves: BTreeMap<SlaveId, Slave>,
     /// By number.
     pub leases: BTreeMap<LeaseId, Lease>,
+    /// Who gets the next slave.
+    pub rules: Rules,
+    /// How often these were changed.
+    pub rule_edits: u32,
     /// The highest numbers given so far.
     pub(crate) last_job: u32,
     pub(crate) last_slave: u32,
@@ -78,6 +83,10 @@ impl Farm {
                 if let Some(slave) = self.slaves.get_mut(slave) {
                     slave.edit(edit);
                 }
+            }
+            Event::RulesChanged { rules } => {
+                self.rules = *rules;
+                self.rule_edits += 1;
             }
             Event::SlaveOrdered { slave, duty } => {
                 if let Some(slave) = self.slaves.get_mut(slave) {

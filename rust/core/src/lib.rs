@@ -21,6 +21,7 @@ mod more;
 mod poll;
 pub mod recipe;
 pub mod retry;
+pub mod rules;
 pub mod scheduler;
 #[cfg(feature = "schema")]
 mod schema;

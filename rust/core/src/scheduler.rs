@@ -13,6 +13,7 @@ use crate::{
     lease::{Lease, LeaseEnd},
     more, poll,
     retry::RetryPolicy,
+    rules::{self, Rules},
     settings::{self, SlaveEdit},
     share::{Merged, Part, Share},
     slave::{Duty, SlaveInfo, SlaveState},
@@ -80,6 +81,13 @@ pub enum Command {
         /// How.
         edit: Box<SlaveEdit>,
         /// The last edit of it that is known to whoever edits; None: whatever happened meanwhile.
+        seen: Option<u32>,
+    },
+    /// Change who gets the next slave.
+    ChangeRules {
+        /// What shall hold.
+        rules: Rules,
+        /// The last change that is known to whoever changes them; None: whatever happened meanwhile.
         seen: Option<u32>,
     },
     /// Tell a slave to pause, to go on or to end.
@@ -286,6 +294,7 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
             Decision::new(vec![Event::SlaveJoined { slave, key, name, info, started }], Reply::Registered(slave))
         }
         Command::EditSlave { slave, edit, seen } => settings::edit(farm, slave, *edit, seen),
+        Command::ChangeRules { rules, seen } => rules::change(farm, rules, seen),
         Command::Order { slave, duty } => order(farm, slave, duty),
         Command::Poll { slave, held, want, edits } => poll::decide(farm, slave, held, want, edits),
         Command::Leave(id) => leave(farm, id, LeaseEnd::Released, Event::SlaveLeft { slave: id }),

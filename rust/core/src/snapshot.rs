@@ -9,6 +9,7 @@ use crate::{
     ids::{Frame, JobId, SlaveId},
     job::{Job, JobHead, JobState},
     lease::Lease,
+    rules::Rules,
     slave::Slave,
     task::{Task, TaskState},
 };
@@ -69,8 +70,11 @@ impl Touched {
             | Event::SlaveOrdered { slave, .. } => {
                 self.slaves.insert(*slave);
             }
-            // Leases are part of the rest.
-            Event::LeaseGranted { .. } | Event::ShareGranted { .. } | Event::LeaseEnded { .. } => {}
+            // Leases and rules are part of the rest.
+            Event::LeaseGranted { .. }
+            | Event::ShareGranted { .. }
+            | Event::LeaseEnded { .. }
+            | Event::RulesChanged { .. } => {}
         }
     }
 
@@ -79,7 +83,7 @@ impl Touched {
         self.jobs.len() + self.tasks.len() + self.slaves.len()
     }
 
-    /// Whether the last snapshot is up to date but for the leases.
+    /// Whether the last snapshot is up to date but for what every snapshot has.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -93,6 +97,10 @@ pub struct Rest {
     last_lease: u64,
     /// Every lease there is: as many as slaves, about.
     leases: Vec<Lease>,
+    #[serde(default)]
+    rules: Rules,
+    #[serde(default)]
+    rule_edits: u32,
 }
 
 impl Rest {
@@ -103,6 +111,8 @@ impl Rest {
             last_slave: farm.last_slave,
             last_lease: farm.last_lease,
             leases: farm.leases.values().cloned().collect(),
+            rules: farm.rules,
+            rule_edits: farm.rule_edits,
         }
     }
 }
@@ -171,6 +181,7 @@ impl Restore {
                 job.state = state;
             }
         }
+        (farm.rules, farm.rule_edits) = (rest.rules, rest.rule_edits);
         (farm.last_job, farm.last_slave, farm.last_lease) = (rest.last_job, rest.last_slave, rest.last_lease);
         farm
     }

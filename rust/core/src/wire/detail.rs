@@ -4,6 +4,7 @@ use super::{SlaveView, TaskView};
 use crate::{
     ids::{SlaveId, Timestamp},
     job::JobState,
+    rules::Rules,
     settings::{SlaveSetting, SlaveSettings},
     task::TaskError,
 };
@@ -145,4 +146,18 @@ pub struct SlaveDetail {
     pub cache_bytes: Option<u64>,
     /// The end of what Blender printed for the frame that it renders; empty when it renders none.
     pub log: String,
+}
+
+/// `GET /api/v1/balance`: who gets the next slave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct BalanceView {
+    /// The number of the last change, for `If-Match`.
+    pub edits: u32,
+    /// What holds.
+    pub rules: Rules,
+    /// What holds unless somebody changes it.
+    pub usual: Rules,
+    /// What holds, in sentences.
+    pub words: Vec<String>,
 }

@@ -61,6 +61,11 @@ impl Env {
         Ok(decision.reply)
     }
 
+    /// Time passes.
+    pub fn later(&mut self, ms: u64) {
+        self.now += ms;
+    }
+
     /// The farm a master would have after a restart now.
     pub fn replayed(&self) -> Farm {
         let mut restore = Restore::default();

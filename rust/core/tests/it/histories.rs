@@ -8,6 +8,7 @@ use netrender_core::{
     error::Refusal,
     ids::{JobId, SlaveId},
     job::{JobState, Split},
+    rules::Rules,
     scheduler::Command,
     settings::SlaveEdit,
     share::SampleSplit,
@@ -48,6 +49,13 @@ pub enum Step {
         slave: u8,
         tag: u8,
         threads: u8,
+        seen: u8,
+    },
+    /// Somebody changes who gets the next slave, having seen some change of it.
+    ChangeRules {
+        new_job: u8,
+        hour: u8,
+        category_slave: u8,
         seen: u8,
     },
     /// Frames are rendered again; some of them the job may not have.
@@ -116,6 +124,9 @@ pub fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(job, priority, chunk, seen)| Step::Edit { job, priority, chunk, seen }),
         1 => (slave.clone(), 0u8..3, 0u8..4, 0u8..3)
             .prop_map(|(slave, tag, threads, seen)| Step::EditSlave { slave, tag, threads, seen }),
+        1 => (0u8..4, 0u8..4, 0u8..4, 0u8..3).prop_map(|(new_job, hour, category_slave, seen)| {
+            Step::ChangeRules { new_job, hour, category_slave, seen }
+        }),
         1 => (0u8..4, 1u8..5, 1u8..6).prop_map(|(job, first, last)| Step::RequeueFrames { job, first, last }),
         8 => (slave.clone(), 0u8..3, prop::bool::weighted(0.8))
             .prop_map(|(slave, want, heard)| Step::Poll { slave, want, heard }),
@@ -199,6 +210,15 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             let seen = (seen > 0).then(|| u32::from(seen) - 1);
             if env.step(Command::EditSlave { slave: *number, edit, seen }).is_err() {
                 assert_eq!(env.farm, before, "a refused edit changes nothing");
+            }
+        }
+        Step::ChangeRules { new_job, hour, category_slave, seen } => {
+            let points = |choice: u8| [0.0, 0.5, 60.0, 101.0][usize::from(choice)];
+            let (new_job, hour, category_slave) = (points(new_job), points(hour), points(category_slave));
+            let before = env.farm.clone();
+            let seen = (seen > 0).then(|| u32::from(seen) - 1);
+            if env.step(Command::ChangeRules { rules: Rules { new_job, hour, category_slave }, seen }).is_err() {
+                assert_eq!(env.farm, before, "a refused change changes nothing");
             }
         }
         Step::RequeueFrames { job, first, last } => {

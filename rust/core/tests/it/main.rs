@@ -6,6 +6,7 @@ mod chronicle;
 mod control;
 mod env;
 mod histories;
+mod rules;
 #[allow(
     clippy::disallowed_methods,
     clippy::print_stderr,

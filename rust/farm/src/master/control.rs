@@ -46,7 +46,8 @@ pub async fn edit_job(
     }
 }
 
-fn seen(headers: &HeaderMap) -> Result<Option<u32>, MasterError> {
+/// Which edit was seen by whoever edits.
+pub(super) fn seen(headers: &HeaderMap) -> Result<Option<u32>, MasterError> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
     if text == "*" {

@@ -78,6 +78,7 @@ fn word(kind: Kind) -> &'static str {
         Kind::Job => "job",
         Kind::JobEnded => "job_ended",
         Kind::Slave => "slave",
+        Kind::Farm => "farm",
         Kind::Failure => "failure",
     }
 }
@@ -157,6 +158,7 @@ fn read_happening(row: &Row<'_>) -> rusqlite::Result<Happening> {
         kind: match kind.as_str() {
             "job_ended" => Kind::JobEnded,
             "slave" => Kind::Slave,
+            "farm" => Kind::Farm,
             "failure" => Kind::Failure,
             _ => Kind::Job,
         },

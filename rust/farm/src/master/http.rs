@@ -2,6 +2,7 @@
 //! this one and below it.
 
 mod asked;
+mod balance;
 mod blobs;
 mod jobs;
 mod lists;
@@ -91,6 +92,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(lists::info))
         .routes(routes!(lists::farm))
         .routes(routes!(lists::events))
+        .routes(routes!(balance::balance, balance::set_balance))
         .routes(routes!(lists::jobs, jobs::submit))
         .routes(routes!(jobs::job, control::edit_job, jobs::delete_job))
         .routes(routes!(jobs::stop))
