@@ -11,8 +11,8 @@ PAGES = {
     "times": ("jobs/1/times", ".plot"),
     "settings": ("jobs/1/settings", ".facts"),
     "frame": ("jobs/1/frames/2", ".canvas"),
-    "slave": ("slaves/1", ".facts"),
-    "farm": ("farm", ".facts"),
+    "slave": ("slaves/1", ".form"),
+    "farm": ("farm", ".form"),
     "nowhere": ("zebras", ".lost"),
 }
 

@@ -31,7 +31,7 @@ export const get = async (path) => (await call("GET", v1(path))).json();
 /** The answer itself, for its text and its headers. */
 export const fetchRaw = (path) => call("GET", v1(path));
 export const post = (path, body) => call("POST", v1(path), body);
-export const put = (path, body) => call("PUT", v1(path), body);
+export const put = (path, body, headers) => call("PUT", v1(path), body, headers);
 export const patch = (path, body, headers) => call("PATCH", v1(path), body, headers);
 export const remove = (path) => call("DELETE", v1(path));
 

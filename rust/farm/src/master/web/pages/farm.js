@@ -6,6 +6,7 @@ import { bytes, exactMoment, moment, number, percent } from "../format.js";
 import { html } from "../html.js";
 import { t } from "../language.js";
 import { info } from "../live.js";
+import { Balance } from "./balance.js";
 import { Gantt } from "./timeline.js";
 
 export function FarmPage() {
@@ -31,6 +32,7 @@ export function FarmPage() {
       <${Story} id="errors" title=${t("What failed in the last day")} none=${t("Nothing failed.")} happenings=${errors} />
       <${Story} id="events" title=${t("What happened")} none=${t("Nothing yet.")} happenings=${history} />
     </div>
+    <${Balance} />
     <section aria-labelledby="settings"><h2 id="settings">${t("Settings")}</h2><dl class="facts">
       ${fact("netrender", about.version)}
       ${fact(t("The scenes' own Python"), about.scripts ? t("runs, for jobs that need it") : t("does not run"))}

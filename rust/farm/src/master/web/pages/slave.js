@@ -7,12 +7,13 @@ import { html } from "../html.js";
 import { plural, t } from "../language.js";
 import { jobs, loaded, slaves } from "../live.js";
 import { slaveTone } from "./overview.js";
+import { SlaveSettings } from "./slave-settings.js";
 import { Ends, Strip, useTimeline } from "./timeline.js";
 
 export function SlavePage({ path: [id] }) {
   const slave = slaves.value.get(Number(id));
   if (!slave) return loaded.value ? html`<${NotFound} what=${t("There is no slave {id}", { id })} text=${t("The overview lists those that this master knows.")} />` : null;
-  return html`<div class="page"><${Head} slave=${slave} /><${Lately} slave=${slave} /><${Facts} slave=${slave} /></div>`;
+  return html`<div class="page"><${Head} slave=${slave} /><${Lately} slave=${slave} /><${SlaveSettings} slave=${slave} /><${Facts} slave=${slave} /></div>`;
 }
 
 function Head({ slave }) {
