@@ -292,6 +292,7 @@ impl Slave {
     /// What is not in use as it shall be, by what the slave says of itself; when it says nothing, all that is set.
     pub fn pending(&self, report: Option<&SlaveReport>) -> Vec<SlaveSetting> {
         match report {
+            _ if self.edits.count == 0 => vec![],
             Some(report) => self.set.over(&self.own()).differing(&report.in_use),
             None => self.set.differing(&SlaveSettings::default()),
         }

@@ -1,10 +1,11 @@
 // What a job is set to. Some of it can be changed while it is on the farm; who saves what somebody else changed meanwhile
 // is told so.
 
-import { ApiError, patch, put, remove } from "../api.js";
-import { Action, Empty, tell } from "../controls.js";
+import { patch, put, remove } from "../api.js";
+import { Action, Empty } from "../controls.js";
+import { useEditing } from "../editing.js";
 import { exactMoment } from "../format.js";
-import { html, useState } from "../html.js";
+import { html } from "../html.js";
 import { t } from "../language.js";
 import { slaveName, slaves } from "../live.js";
 
@@ -25,42 +26,18 @@ const meant = {
 };
 
 function Edit({ job }) {
-  const [typed, setTyped] = useState({});
-  // As the job was when the first field was changed; what is saved is held against that.
-  const [seen, setSeen] = useState(null);
-  const [conflict, setConflict] = useState(null);
-  const now = read(job);
-  const changed = Object.keys(typed).filter((key) => typed[key] !== now[key]);
-  const forget = () => {
-    setTyped({});
-    setSeen(null);
-    setConflict(null);
+  const send = async (typed, headers) => {
+    const body = Object.fromEntries(Object.entries(typed).map(([key, text]) => [key, meant[key](text)]));
+    return (await (await patch(`jobs/${job.id}`, body, headers)).json()).edits;
   };
-  const save = async () => {
-    const body = Object.fromEntries(changed.map((key) => [key, meant[key](typed[key])]));
-    try {
-      await patch(`jobs/${job.id}`, body, { "If-Match": `"${seen}"` });
-      tell(t("Job {id} is changed.", job));
-      forget();
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 412) throw error;
-      setConflict(error);
-    }
-  };
-  const field = (key, label, more = {}) => html`<div class="field"><label for=${`set-${key}`}>${label}</label>
-    <input id=${`set-${key}`} value=${typed[key] ?? now[key]} ...${more} onInput=${(event) => {
-      if (seen === null) setSeen(job.edits);
-      setTyped({ ...typed, [key]: event.target.value });
-    }} /></div>`;
+  const { input, end } = useEditing({ now: read(job), edits: job.edits, send, done: t("Job {id} is changed.", job) });
+  const field = (key, label, more) => html`<div class="field"><label for=${`set-${key}`}>${label}</label>${input(key, more)}</div>`;
   return html`<section aria-labelledby="edit"><h2 id="edit">${t("What can be changed")}</h2>
     <form class="form" onSubmit=${(event) => event.preventDefault()}>
       ${field("name", t("Name"))}${field("category", t("Category"))}
       ${field("priority", t("Priority"), { type: "number", min: 0, max: 100 })}${field("chunk", t("Frames a lease"), { type: "number", min: 1 })}
       ${field("tags", t("Tags a slave must have"), { placeholder: "gpu, studio" })}
-      <div class="row form-end"><${Action} kind="is-main" id="save" label=${t("Save")} disabled=${!changed.length} run=${save} />
-        ${changed.length ? html`<${Action} id="undo" label=${t("Undo")} run=${forget} />` : null}</div>
-      ${conflict ? html`<div class="conflict" role="alert"><p><b>${conflict.message}</b> ${conflict.hint}</p>
-        <${Action} id="theirs" label=${t("Show how it is now")} run=${forget} /></div>` : null}
+      ${end()}
     </form></section>`;
 }
 
