@@ -140,7 +140,8 @@ class Browser:
 
     def act(self, name, sure=None):
         """Presses the button of this action, and answers the question it asks."""
-        self.click(f"[data-action='{name}']")
+        # One that is busy with the last press hears nothing.
+        self.click(f"[data-action='{name}']:enabled")
         if sure is not None:
             self.click(f"dialog [data-action='{'yes' if sure else 'no'}']")
             self.gone("dialog[open]")
