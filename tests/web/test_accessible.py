@@ -31,6 +31,12 @@ def test_no_page_keeps_anybody_out(farm, browser, dark, size):
         browser.find(sign)
         if bad := browser.violations():
             found[name] = bad
+    # A film decoded
+    browser.open(f"{jobs.url}/#/jobs/1/frames/2")
+    browser.click("[data-mode='film']")
+    browser.find(".canvas img[data-shown]")
+    if bad := browser.violations():
+        found["film"] = bad
     # The map of frames, and the question before something is gone
     browser.open(f"{jobs.url}/#/jobs/1")
     browser.click("[data-view='map']")

@@ -345,19 +345,135 @@ def test_a_list_of_addresses_is_one_that_wget_takes(jobs, browser, tmp_path):
         assert (jobs.env.folder / name).read_bytes() == jobs.api.get(name).body
 
 
+def test_a_film_is_seen_with_another_exposure(jobs, browser):
+    job = jobs.submit("Barn", "1-2")
+    jobs.api.wait(job)
+    browser.open(f"{jobs.url}/#/jobs/{job}/frames/2")
+    browser.click("[data-mode='film']")
+    ink = "[...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].reduce((sum, v) => sum + v, 0)"
+    light = (
+        "const i = document.querySelector('.canvas img[data-shown]'); if (!i?.complete || !i.naturalWidth) return 0;"
+        "const c = document.createElement('canvas'); c.width = i.naturalWidth; c.height = i.naturalHeight;"
+        f"c.getContext('2d').drawImage(i, 0, 0); return {ink}"
+    )
+    before = wait_until(lambda: browser.run(light), 10, "the film is seen")
+    browser.find("[data-choose='exposure']").send_keys(Keys.ARROW_LEFT * 8)
+    browser.reads("-2 stops", ".under")
+    wait_until(lambda: browser.run(light) < 0.9 * before, 10, "it is darker")
+    browser.click("[data-action='png']")
+    assert browser.downloaded(f"{job}_2_Combined.png").startswith(b"\x89PNG")
+    browser.act("exposure-0")
+    wait_until(lambda: browser.run(light) == before, 10, "it is as before")
+
+
+def test_a_film_that_does_not_decode_is_said(jobs, browser):
+    job = jobs.submit("Barn", "1-2")
+    jobs.api.wait(job)
+    digest = jobs.api.job(job)["tasks"][0]["film"]
+    film = jobs.master.data / "blobs" / digest[:2] / digest
+    film.write_bytes(film.read_bytes()[:200])
+    browser.open(f"{jobs.url}/#/jobs/{job}/frames/1")
+    browser.click("[data-mode='film']")
+    error = jobs.api.call("GET", f"api/v1/jobs/{job}/frames/1/passes").error()
+    assert error["code"] == "bad_picture"
+    browser.reads(error["message"], ".canvas [role=alert]")
+    browser.click("[data-mode='still']")
+    browser.find(".canvas img")
+    assert all("422" in complaint for complaint in browser.complaints())
+
+
+def test_attempts_of_a_frame_are_listed_each_with_its_log(queue, browser):
+    job = queue.submit("Barn", "1")
+    fail(queue, job, "it went wrong", b"Read blend: shot.blend\n")
+    browser.open(f"{queue.url}/#/jobs/{job}/frames/1")
+    attempts = queue.api.get(f"api/v1/jobs/{job}/frames/1").json()["attempts"]
+    assert len(attempts) > 1
+    browser.reads("it went wrong", f"[data-attempt='{len(attempts) - 1}']")
+    browser.reads("fake", "[data-attempt='0']")
+    browser.reads("shot.blend", ".log-view .log")
+    browser.click("[data-attempt='0'] [data-log]")
+    assert browser.attribute("[data-attempt='0'] [data-log]", "aria-pressed") == "true"
+    assert browser.find("[data-choose='attempt']").get_attribute("value") == "0"
+    browser.choose("[data-choose='attempt']", "1")
+    wait_until(
+        lambda: browser.attribute("[data-log='1']", "aria-pressed") == "true", 10, "the other is shown"
+    )
+
+
 def test_a_log_is_read_searched_and_its_errors_stand_out(queue, browser):
     job = queue.submit("Barn", "1")
     head = "Read blend: shot.blend\nError: no such texture: wood.png\n"
-    fail(queue, job, "it went wrong", (head + "Fra:1 Mem:10M <b>Sync</b>\n" * 20_000).encode())
+    fail(queue, job, "it went wrong", (head + "Fra:1 Mem:10M <b>Sync</b>\n" * 12_000).encode())
     browser.open(f"{queue.url}/#/jobs/{job}/frames/1")
+    # Its end is there first, and nothing before it until that is wanted
+    browser.reads("<b>Sync</b>", ".log-view .log")
+    log = "const log = document.querySelector('.log-view .log');"
+    below = f"{log} return log.scrollHeight - log.scrollTop - log.clientHeight"
+    wait_until(lambda: browser.run(below) < 5, 10, "the end is in sight")
+    assert not browser.all(".log-view .is-bad")
+    browser.reads("of 312 kB", ".log-view .row")
+    browser.act("earlier")
     browser.reads("no such texture", ".log-view .is-bad")
-    browser.reads("<b>Sync</b>", ".log-view")
-    browser.reads("download it for the rest", ".log-view")
+    assert not browser.find("[data-action='earlier']").is_enabled()
+    assert browser.attribute("[data-action='follow']", "aria-pressed") == "false"
     browser.act("only-bad")
     assert len(browser.all(".log-view .log > div")) == 1
     browser.act("only-bad")
     browser.fill(".log-view input", "read blend")
     wait_until(lambda: browser.text(".log-view .log") == "Read blend: shot.blend", 10, "one line is found")
+    browser.click(f".log-view a[href='/log_{job}_1.log']")
+    assert browser.downloaded(f"log_{job}_1.log").startswith(head.encode())
+
+
+def test_a_log_of_500_mb_is_read_at_its_end_only(jobs, browser):
+    job = jobs.submit("Barn", "1")
+    jobs.api.wait(job)
+    whole = jobs.api.get(f"log_{job}_1.log").body
+    log = next(blob for blob in (jobs.master.data / "blobs").glob("??/*") if blob.read_bytes() == whole)
+    with log.open("r+b") as file:
+        file.truncate(500 << 20)
+        end = "\nthe end Möwe\n".encode()
+        file.seek(-len(end), 2)
+        file.write(end)
+    browser.open(f"{jobs.url}/#/jobs/{job}/frames/1")
+    browser.reads("the end Möwe", ".log-view .log")
+    sent = (
+        "return performance.getEntriesByType('resource').filter((one) => one.name.includes('/log?'))"
+        ".reduce((sum, one) => sum + one.decodedBodySize, 0)"
+    )
+    assert 0 < browser.run(sent) <= 256 << 10
+    for _ in range(6):
+        browser.act("earlier")
+        wait_until(lambda: browser.find("[data-action='earlier']").is_enabled(), 10, "more is there")
+    browser.reads("of 524 MB", ".log-view .row")
+    kept = "return document.querySelector('.log-view .log').textContent.length"
+    assert browser.run(kept) <= 4 * (256 << 10)
+    browser.act("follow")
+    browser.reads("the end Möwe", ".log-view .log")
+
+
+def test_a_log_is_followed_while_the_frame_renders(farm, browser):
+    jobs = FarmOfJobs(
+        farm, slaves=1, master=farm.master("--slave-timeout", "2")
+    )  # signs of life twice a second
+    job = jobs.submit("Slow", "1", seconds=20)
+    browser.open(f"{jobs.url}/#/jobs/{job}/frames/1")
+    browser.reads("second 0", ".log-view .log")
+    browser.reads("It grows while", ".log-view")
+    browser.reads("second 3", ".log-view .log")
+    browser.act("follow")
+    stood = browser.text(".log-view .log")
+    told = int(jobs.api.get(f"api/v1/jobs/{job}/frames/1/log").body.decode().rstrip()[-1])
+    wait_until(
+        lambda: f"second {told + 1}" in jobs.api.get(f"api/v1/jobs/{job}/frames/1/log").body.decode(),
+        20,
+        "the master has more of it",
+    )
+    assert browser.text(".log-view .log") == stood
+    browser.act("follow")
+    browser.reads(f"second {told + 1}", ".log-view .log")
+    jobs.api.post(f"api/v1/jobs/{job}/cancel", None)
+    browser.reads("Waiting", ".head")
 
 
 # ------------------------------------------------------------------------------------------------- slaves and farm
@@ -567,6 +683,12 @@ def test_a_frame_that_several_render_is_seen_refining(farm, browser, blender_pro
         lambda: browser.find(".canvas img").get_attribute("src") != picture, 60, "the picture is another one"
     )
     browser.reads("left", ".side")
+    # Who has which samples
+    browser.find("svg.shares")
+    browser.reads("anna", "table.shares")
+    browser.reads("Rendering", "table.shares")
+    browser.reads("0 to ", "table.shares")
+    browser.reads("Fra:1", ".log-view .log")
 
     # It is handed over with what is there, and given the rest
     browser.act("hand-over")

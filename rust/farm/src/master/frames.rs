@@ -22,6 +22,7 @@ use netrender_core::{
     farm::Farm,
     ids::{Frame, JobId, SlaveId, Timestamp},
     job::Job,
+    lease::Lease,
     task::{Task, TaskState},
     wire::{FrameDetail, PassView},
 };
@@ -297,7 +298,7 @@ pub(super) struct LogPart {
     slave: Option<u32>,
 }
 
-/// A part of what Blender printed, or prints; 256 KiB at most.
+/// A part of what Blender printed, or prints; 256 KiB at most. Nothing, while a frame is on its way and nothing was heard of it.
 #[utoipa::path(
     get, path = "/jobs/{job}/frames/{frame}/log", tag = "frames",
     params(OfFrame, LogPart),
@@ -317,21 +318,24 @@ pub(super) async fn log(
     At(OfFrame { job, frame }): At<OfFrame>,
     Asked(LogPart { offset, attempt, slave }): Asked<LogPart>,
 ) -> Result<Response, MasterError> {
-    let look = |_: &Farm, _: &Job, task: &Task| {
-        let on_its_way = matches!(task.state, TaskState::Leased { .. } | TaskState::Sharing(_));
-        (logs(task), on_its_way, task.failures.len())
+    let slave = slave.map(SlaveId);
+    let look = move |farm: &Farm, _: &Job, task: &Task| {
+        let on_its_way = matches!(task.state, TaskState::Leased { .. } | TaskState::Sharing(_))
+            && attempt.is_none_or(|attempt| attempt == task.failures.len());
+        let has_it = |lease: &Lease| Some(lease.slave) == slave && lease.job == job && lease.frames.contains(&frame);
+        (logs(task), on_its_way, slave.is_none() || farm.leases.values().any(has_it))
     };
-    let (logs, on_its_way, failed) = look_at(&app, job, frame, look).await?;
-    if on_its_way
-        && attempt.is_none_or(|attempt| attempt == failed)
-        && let Some(Seen { text, at, size }) = app.live.see(job, frame, slave.map(SlaveId), offset)
-    {
+    let (logs, on_its_way, is_at_it) = look_at(&app, job, frame, look).await?;
+    if on_its_way && let Some(Seen { text, at, size }) = app.live.see(job, frame, slave, offset) {
         return Ok(log_part(&text, at, size));
     }
     let log = match attempt {
         Some(attempt) => logs.get(attempt).copied().flatten(),
         None => logs.iter().rev().find_map(|log| *log),
     };
+    if log.is_none() && on_its_way && is_at_it {
+        return Ok(log_part(b"", 0, 0));
+    }
     let log = log.ok_or_else(|| MasterError::NotThere(format!("frame {frame} of job {job} has no such log yet")))?;
     let path = app.blobs.path(&log);
     let read = blocking(move || {

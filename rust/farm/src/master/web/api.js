@@ -11,13 +11,14 @@ export class ApiError extends Error {
   }
 }
 
-async function call(method, path, body, headers = {}) {
+async function call(method, path, body, headers = {}, signal = undefined) {
   const sent = body === undefined ? {} : { body: JSON.stringify(body) };
   if (body !== undefined) headers = { ...headers, "Content-Type": "application/json" };
   let answer;
   try {
-    answer = await fetch(path, { method, headers: { Accept: "application/json", ...headers }, ...sent });
-  } catch {
+    answer = await fetch(path, { method, headers: { Accept: "application/json", ...headers }, ...sent, signal });
+  } catch (error) {
+    if (signal?.aborted) throw error;
     throw new ApiError(0, { code: "unreachable", message: t("The master can't be reached."), hint: t("It may be starting again; this page goes on when it is back.") });
   }
   if (answer.ok) return answer;
@@ -29,7 +30,7 @@ const v1 = (path) => `/api/v1/${path}`;
 
 export const get = async (path) => (await call("GET", v1(path))).json();
 /** The answer itself, for its text and its headers. */
-export const fetchRaw = (path) => call("GET", v1(path));
+export const fetchRaw = (path, signal) => call("GET", v1(path), undefined, {}, signal);
 export const post = (path, body) => call("POST", v1(path), body);
 export const put = (path, body, headers) => call("PUT", v1(path), body, headers);
 export const patch = (path, body, headers) => call("PATCH", v1(path), body, headers);

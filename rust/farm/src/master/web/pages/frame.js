@@ -2,11 +2,14 @@
 
 import { film, log, post } from "../api.js";
 import { Action, Bar, NotFound, State } from "../controls.js";
+import { useDetail } from "../detail.js";
 import { bytes, duration, number } from "../format.js";
 import { Icon, html, useEffect, useState } from "../html.js";
 import { t } from "../language.js";
 import { slaveName } from "../live.js";
 import { go } from "../route.js";
+import { Attempts, Shares, readable } from "./attempts.js";
+import { Film } from "./film.js";
 import { picture, stateName } from "./frames.js";
 import { Log } from "./log.js";
 import { Compare, FlipBook, Still } from "./viewer.js";
@@ -14,7 +17,10 @@ import { Compare, FlipBook, Still } from "./viewer.js";
 export function FramePage({ job, frame }) {
   const at = job.tasks.findIndex((task) => String(task.frame) === frame);
   const [mode, setMode] = useState("still");
+  const [attempt, setAttempt] = useState(null);
   const task = job.tasks[at];
+  const onItsWay = task !== undefined && task.state !== "done" && task.state !== "failed";
+  const { value: detail } = useDetail(task ? `jobs/${job.id}/frames/${frame}` : null, { follow: onItsWay });
   const before = job.tasks[at - 1];
   const after = job.tasks[at + 1];
   const to = (other) => `/jobs/${job.id}/frames/${other.frame}`;
@@ -27,12 +33,16 @@ export function FramePage({ job, frame }) {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, [before?.frame, after?.frame]);
+  const read = (number) => {
+    setAttempt(number);
+    document.querySelector(".log-view")?.scrollIntoView({ block: "nearest" });
+  };
   if (!task) return html`<${NotFound} what=${t("Job {id} has no frame {frame}", { id: job.id, frame })} text=${t("Its frames are {frames}.", job)} />`;
   const step = (other, icon, name) =>
     other
       ? html`<a class="button" href=${`#${to(other)}`} aria-label=${name} title=${name}><${Icon} name=${icon} /></a>`
       : html`<button type="button" class="button" disabled aria-label=${name}><${Icon} name=${icon} /></button>`;
-  const choose = (key, name) => html`<button type="button" class="button" data-mode=${key} aria-pressed=${mode === key} onClick=${() => setMode(key)}>${name}</button>`;
+  const choose = (key, name, disabled = false) => html`<button type="button" class="button" data-mode=${key} disabled=${disabled} aria-pressed=${mode === key} onClick=${() => setMode(key)}>${name}</button>`;
   const src = picture(job, task);
   return html`<div class="page">
     <header class="head">
@@ -40,12 +50,13 @@ export function FramePage({ job, frame }) {
       <div class="row">
         <h1>${t("Frame {frame}", task)}</h1><${State} state=${task.state}>${task.finishing ? t("Merged, being finished") : stateName(task.state)}<//>
         <div class="row" role="group" aria-label=${t("Other frames")}>${step(before, "left", t("Frame before"))}${step(after, "right", t("Frame after"))}</div>
-        <div class="row push" role="group" aria-label=${t("View")}>${choose("still", t("Picture"))}${choose("compare", t("Compare"))}${choose("play", t("Play"))}</div>
+        <div class="row push" role="group" aria-label=${t("View")}>${choose("still", t("Picture"))}${choose("film", "EXR", task.state !== "done")}${choose("compare", t("Compare"))}${choose("play", t("Play"))}</div>
       </div>
     </header>
     <div class="frame-body">
       <div class="stage">
-        ${mode === "still" ? html`<${Still} src=${src} alt=${t("Frame {frame} of job {id}", { frame: task.frame, id: job.id })} empty=${stateName(task.state)} />` : null}
+        ${mode === "film" && task.state === "done" ? html`<${Film} key=${task.film} job=${job} task=${task} />` : null}
+        ${mode === "still" || (mode === "film" && task.state !== "done") ? html`<${Still} src=${src} alt=${t("Frame {frame} of job {id}", { frame: task.frame, id: job.id })} empty=${stateName(task.state)} />` : null}
         ${mode === "compare" ? html`<${Compare} job=${job} task=${task} />` : null}
         ${mode === "play" ? html`<${FlipBook} job=${job} from=${task.frame} />` : null}
       </div>
@@ -57,7 +68,8 @@ export function FramePage({ job, frame }) {
       </aside>
     </div>
     ${task.error ? html`<section aria-labelledby="why"><h2 id="why" class="after">${t("Why it failed last")}</h2><pre class="log mono" tabindex="0">${task.error.message}</pre></section>` : null}
-    ${task.state === "done" || task.error ? html`<${Log} job=${job} task=${task} />` : null}
+    ${detail ? html`<${Attempts} attempts=${detail.attempts} shown=${attempt} show=${read} /><${Shares} shares=${detail.shares} all=${task.samples?.[1] ?? 0} />` : null}
+    ${detail && (task.state === "sharing" || detail.attempts.some(readable)) ? html`<${Log} job=${job} task=${task} attempt=${attempt} attempts=${detail.attempts} choose=${setAttempt} />` : null}
   </div>`;
 }
 

@@ -1,64 +1,120 @@
-// What Blender printed for a frame. Logs can be very long: the page reads so much of one and no more.
+// What Blender printed for a frame, or prints: the end of it first, and as it grows. Logs can be very long; the page has a part
+// of one at a time.
 
 import { log } from "../api.js";
-import { Empty } from "../controls.js";
+import { Action, Empty } from "../controls.js";
 import { bytes } from "../format.js";
-import { html, useEffect, useMemo, useRef, useState } from "../html.js";
+import { Icon, html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
 import { t } from "../language.js";
+import { slaveName } from "../live.js";
+import { Tail } from "../tail.js";
+import { readable } from "./attempts.js";
 
-const MOST = 256 * 1024;
 const BAD = /\b(error|failed|failure|exception|traceback|cannot|can't|out of memory|segmentation fault|abort)/i;
+const AGAIN_MS = 1000;
+/** So near its end a log is at its end. */
+const NEAR_PX = 24;
 
-/** The log's first bytes as text, and how many it has. What follows is not even sent. */
-async function read(path, signal) {
-  const answer = await fetch(path, { signal });
-  if (!answer.ok) return null;
-  const reader = answer.body.getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  let length = 0;
-  while (length < MOST) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    length += value.length;
-    text += decoder.decode(value, { stream: true });
+/** The lines that are wanted: those that are errors each for itself, the others together, so that there are few elements. */
+function arranged(text, onlyBad, word) {
+  const runs = [];
+  let bad = 0;
+  for (const line of text.replace(/\n$/, "").split("\n")) {
+    const isBad = BAD.test(line);
+    bad += isBad;
+    if ((onlyBad && !isBad) || (word && !line.toLowerCase().includes(word))) continue;
+    const last = runs.at(-1);
+    if (isBad || !last || last.bad) runs.push({ bad: isBad, text: line });
+    else last.text += `\n${line}`;
   }
-  reader.cancel();
-  return { text: text.slice(0, MOST), size: Number(answer.headers.get("Content-Length") ?? length) };
+  return { runs, bad };
 }
 
-export function Log({ job, task }) {
-  const [found, setFound] = useState(null);
+/** The log of `attempt`, or of the last that has one when that is null. */
+export function Log({ job, task, attempt, attempts, choose }) {
+  const onItsWay = attempts.findIndex((one) => one.ok === null);
+  const growing = task.state === "sharing" ? attempt === null : task.state === "leased" && (attempt === null || attempt === onItsWay);
+  const [slave, setSlave] = useState(null);
+  const [follow, setFollow] = useState(true);
   const [onlyBad, setOnlyBad] = useState(false);
   const [wanted, setWanted] = useState("");
+  const [seen, setSeen] = useState({ text: null });
   const box = useRef(null);
-  const path = log(job.id, task.frame);
+  const high = useRef(null);
+  const several = task.state === "sharing" && task.slaves.length > 1;
+  const asked = new URLSearchParams();
+  // Named while it is on its way, or the log of the one before would be read until its first line comes.
+  if (attempt !== null || (task.state === "leased" && onItsWay > 0)) asked.set("attempt", attempt ?? onItsWay);
+  if (several && slave !== null) asked.set("slave", slave);
+  const path = `jobs/${job.id}/frames/${task.frame}/log?${asked}${asked.size ? "&" : ""}`;
+  // A new attempt is another log.
+  const tail = useMemo(() => new Tail(path), [path, task.state === "waiting", task.attempts]);
+  const show = () =>
+    setSeen((old) =>
+      old.tail === tail && old.from === tail.from && old.to === tail.to && old.whole === tail.whole
+        ? old
+        : { tail, text: tail.text, from: tail.from, to: tail.to, size: tail.size, whole: tail.whole },
+    );
   useEffect(() => {
     const stop = new AbortController();
-    setFound(null);
-    read(path, stop.signal).then((read) => setFound(read ?? { text: "", size: 0 }), () => {});
-    return () => stop.abort();
-  }, [path, task.state, task.attempts]);
-  const lines = useMemo(() => (found?.text ?? "").split("\n"), [found]);
-  const word = wanted.trim().toLowerCase();
-  const shown = lines
-    .map((line, at) => ({ line, at, bad: BAD.test(line) }))
-    .filter(({ line, bad }) => (!onlyBad || bad) && (!word || line.toLowerCase().includes(word)));
-  const bad = useMemo(() => lines.filter((line) => BAD.test(line)).length, [lines]);
-  useEffect(() => {
-    if (box.current) box.current.scrollTop = 0;
-  }, [onlyBad, word]);
+    let timer = 0;
+    const look = async () => {
+      let failed = false;
+      try {
+        await tail.later(stop.signal);
+        show();
+      } catch {
+        // Said by the banner when the master is gone; asked again until it is back.
+        if (stop.signal.aborted) return;
+        failed = true;
+      }
+      if ((growing && follow) || failed) timer = setTimeout(look, AGAIN_MS);
+    };
+    if (follow || !tail.parts.length) look();
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [tail, growing, follow]);
+  const { runs, bad } = useMemo(() => arranged(seen.text ?? "", onlyBad, wanted.trim().toLowerCase()), [seen.text, onlyBad, wanted]);
+  useLayoutEffect(() => {
+    if (high.current !== null) box.current.scrollTop += box.current.scrollHeight - high.current;
+    else if (follow) box.current.scrollTop = box.current.scrollHeight;
+    high.current = null;
+  }, [runs, follow]);
+  const earlier = async () => {
+    setFollow(false);
+    await tail.earlier();
+    high.current = box.current.scrollHeight;
+    show();
+  };
+  const turn = () => {
+    // What was let go while its beginning was read is read again.
+    if (!follow && tail.to < tail.size) tail.begin();
+    setFollow(!follow);
+  };
+  const onScroll = ({ currentTarget: at }) => {
+    if (follow && at.scrollHeight - at.scrollTop - at.clientHeight > NEAR_PX && high.current === null) setFollow(false);
+  };
+  const choices = attempts.map((one, at) => ({ ...one, at })).filter(readable);
+  const [first, last, all] = [bytes(seen.from), bytes(seen.to), bytes(seen.size)];
   return html`<section class="log-view" aria-labelledby="log">
     <div class="row"><h2 id="log">${t("Log")}</h2>
+      ${choices.length > 1 ? html`<label>${t("Attempt")} <select data-choose="attempt" value=${attempt ?? choices.at(-1).at} onChange=${(event) => choose(Number(event.target.value))}>${choices.map((one) => html`<option key=${one.at} value=${one.at}>${one.at + 1}: ${one.slave_name || slaveName(one.slave)}</option>`)}</select></label>` : null}
+      ${several ? html`<label>${t("Slave")} <select data-choose="slave" value=${slave ?? task.slaves[0]} onChange=${(event) => setSlave(Number(event.target.value))}>${task.slaves.map((id) => html`<option key=${id} value=${id}>${slaveName(id)}</option>`)}</select></label>` : null}
       <input type="search" placeholder=${t("Find in the log")} aria-label=${t("Find in the log")} value=${wanted} onInput=${(event) => setWanted(event.target.value)} />
       <button type="button" class="button" data-action="only-bad" aria-pressed=${onlyBad} onClick=${() => setOnlyBad(!onlyBad)}>${t("Errors only")} <span class="count">${bad}</span></button>
-      ${found && found.size > MOST ? html`<span class="why">${t("The first {part} of {all}; download it for the rest.", { part: bytes(MOST), all: bytes(found.size) })}</span>` : null}</div>
-    <div ref=${box} class="log mono" tabindex="0" role="region" aria-labelledby="log">${
-      found === null
+      <button type="button" class="button" data-action="follow" aria-pressed=${follow} onClick=${turn}>${growing ? t("Follow") : t("To the end")}</button>
+      <${Action} id="earlier" label=${t("Earlier")} disabled=${!seen.text || seen.whole} run=${earlier} />
+      ${task.state === "done" || task.error ? html`<a class="button" download href=${log(job.id, task.frame)}><${Icon} name="down" />${t("Download")}</a>` : null}
+      ${seen.text && !(seen.whole && seen.to >= seen.size) ? html`<span class="why">${t("{first} to {last} of {all}", { first, last, all })}</span>` : null}
+      ${growing ? html`<span class="why">${t("It grows while the frame renders.")}</span>` : null}</div>
+    <div ref=${box} class="log mono" tabindex="0" role="region" aria-labelledby="log" onScroll=${onScroll}>${
+      seen.text === null
         ? null
-        : shown.length
-          ? shown.map(({ line, at, bad }) => html`<div key=${at} class=${bad ? "is-bad" : undefined}>${line || " "}</div>`)
-          : html`<${Empty}>${found.text ? t("No line is like that.") : t("The log is empty.")}<//>`
+        : runs.length && seen.text
+          ? runs.map((run, at) => html`<div key=${at} class=${run.bad ? "is-bad" : undefined}>${run.text || " "}</div>`)
+          : html`<${Empty}>${seen.text ? t("No line is like that.") : t("The log is empty.")}<//>`
     }</div>
   </section>`;
 }

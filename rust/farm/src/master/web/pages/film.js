@@ -1,0 +1,126 @@
+// The film of a frame as the master decodes it: any of its passes, with another exposure.
+
+import { ApiError, fetchRaw } from "../api.js";
+import { Empty } from "../controls.js";
+import { useDetail } from "../detail.js";
+import { number } from "../format.js";
+import { Icon, html, useEffect, useMemo, useRef, useState } from "../html.js";
+import { t } from "../language.js";
+
+const COMPOSITE = "Composite";
+const MOST_STOPS = 8;
+/** Pictures are asked for in steps of so many pixels, so that windows of nearly one size ask for the same. */
+const WIDTH_STEP = 320;
+const MOST_WIDTH = 1920;
+/** While the slider moves, the master is asked when it rests for so long. */
+const REST_MS = 80;
+
+/** What there is to choose: the compositor's picture if there is one, else the first layer's, as the thumbnail shows. */
+const beautyOf = (passes) => {
+  const pictures = passes.filter((one) => one.pass === "Combined" || one.pass === "");
+  return pictures.find((one) => one.layer === COMPOSITE) ?? pictures[0] ?? passes[0];
+};
+
+const distinct = (values) => [...new Set(values)];
+
+/** A picture that is fetched with the master's own words when there is none: {src, error, busy}; the last one stays until then. */
+function useFetched(path) {
+  const [found, setFound] = useState({});
+  const [busy, setBusy] = useState(false);
+  const last = useRef(null);
+  useEffect(() => {
+    if (path === null) return;
+    const stop = new AbortController();
+    const ask = async () => {
+      try {
+        const answer = await fetchRaw(path, stop.signal);
+        const src = URL.createObjectURL(await answer.blob());
+        URL.revokeObjectURL(last.current);
+        last.current = src;
+        setFound({ src });
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        if (!(error instanceof ApiError)) throw error;
+        setFound({ error });
+      }
+      setBusy(false);
+    };
+    setBusy(true);
+    const later = setTimeout(ask, last.current ? REST_MS : 0);
+    return () => {
+      clearTimeout(later);
+      stop.abort();
+    };
+  }, [path]);
+  useEffect(() => () => URL.revokeObjectURL(last.current), []);
+  return { ...found, busy };
+}
+
+export function Film({ job, task }) {
+  const frame = `jobs/${job.id}/frames/${task.frame}`;
+  const { value: passes, error: unread } = useDetail(`${frame}/passes?${task.film.slice(0, 8)}`, { follow: false });
+  const [chosen, setChosen] = useState(null);
+  const [exposure, setExposure] = useState(0);
+  const box = useRef(null);
+  const [width, setWidth] = useState(null);
+  useEffect(() => {
+    const pixels = box.current.clientWidth * devicePixelRatio;
+    setWidth(Math.min(MOST_WIDTH, job.spec.width, Math.ceil(pixels / WIDTH_STEP) * WIDTH_STEP));
+  }, []);
+  const now = chosen ?? (passes?.length ? beautyOf(passes) : null);
+  const query = (pixels) => {
+    const asked = new URLSearchParams({ exposure, width: pixels });
+    if (chosen) {
+      asked.set("layer", chosen.layer);
+      asked.set("pass", chosen.pass);
+      if (chosen.view != null) asked.set("view", chosen.view);
+    }
+    return asked;
+  };
+  const { src, error = unread, busy } = useFetched(now && width ? `${frame}/image.jpg?${query(width)}` : null);
+  const choices = useMemo(() => {
+    if (!now) return null;
+    const ofLayer = passes.filter((one) => one.layer === now.layer);
+    const ofPass = ofLayer.filter((one) => one.pass === now.pass);
+    return {
+      layers: distinct(passes.map((one) => one.layer)),
+      passes: distinct(ofLayer.map((one) => one.pass)),
+      views: distinct(ofPass.map((one) => one.view)).filter((view) => view != null),
+    };
+  }, [passes, now]);
+  /** Of the passes that are like `wanted`, the one that is most like the last. */
+  const choose = (wanted) => {
+    const fits = passes.filter((one) => Object.entries(wanted).every(([key, value]) => one[key] === value));
+    const same = fits.filter((one) => one.pass === now.pass);
+    setChosen(same.find((one) => one.view === now.view) ?? same[0] ?? fits.find((one) => one.view === now.view) ?? fits[0]);
+  };
+  const { layer, pass } = now ?? {};
+  const list = (key, label, names, within = {}) =>
+    names.length > 1
+      ? html`<label>${label} <select data-choose=${key} value=${now[key]} onChange=${(event) => choose({ ...within, [key]: event.target.value })}>${names.map(
+          (name) => html`<option key=${name} value=${name}>${name || t("Picture")}</option>`,
+        )}</select></label>`
+      : null;
+  const stops = t("{n} stops", { n: `${exposure > 0 ? "+" : ""}${number(exposure, 2)}` });
+  return html`<div ref=${box} class="canvas" aria-busy=${busy}>${
+      error
+        ? html`<div class="empty" role="alert"><p><b>${error.message}</b></p><p>${error.hint}</p></div>`
+        : src
+          ? html`<img src=${src} alt=${t("{pass} of frame {frame}", { pass: now.pass || t("Picture"), frame: task.frame })} data-shown=${`${now.layer}/${now.pass}`} />`
+          : html`<${Empty}>${t("The master reads the film.")}<//>`
+    }</div>
+    ${
+      now
+        ? html`<div class="row under">
+          ${list("layer", t("Layer"), choices.layers)}
+          ${list("pass", t("Pass"), choices.passes, { layer })}
+          ${list("view", t("Eye"), choices.views, { layer, pass })}
+          <label class="row grow">${t("Exposure")}
+            <input class="grow" data-choose="exposure" type="range" min=${-MOST_STOPS} max=${MOST_STOPS} step="0.25" value=${exposure} aria-valuetext=${stops} onInput=${(event) => setExposure(Number(event.target.value))} /></label>
+          <output>${stops}</output>
+          <button type="button" class="button" data-action="exposure-0" disabled=${exposure === 0} onClick=${() => setExposure(0)}>${t("Reset")}</button>
+          <a class="button" data-action="png" download=${`${job.id}_${task.frame}_${now.pass}.png`} href=${`/api/v1/${frame}/image.png?${query(job.spec.width)}`}><${Icon} name="down" />PNG</a>
+        </div>`
+        : null
+    }`;
+}
