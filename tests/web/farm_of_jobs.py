@@ -29,8 +29,8 @@ class FarmOfJobs:
     def url(self):
         return self.master.url
 
-    def submit(self, name="shot", frames="1-6", seconds=0, seed=None, **spec):
-        """Queues a job whose frames take this long each; its number."""
+    def submit(self, name="shot", frames="1-6", seconds=0, seed=None, more=(), **spec):
+        """Queues a job whose frames take this long each; its number. `more`: files it names besides, there or not."""
         blend = fake_blender.scene(frames, seed or name, ("wood.png", TEXTURE), 1000, seconds)
         pieces = self.api.put_pieces(blend, TEXTURE)
         assets = [
@@ -39,7 +39,7 @@ class FarmOfJobs:
                 ("shots/shot.blend", "shots/wood.png"), pieces, (blend, TEXTURE), strict=True
             )
         ]
-        manifest = {"version": 2, "blend": assets[0]["place"], "assets": assets, "paths": []}
+        manifest = {"version": 2, "blend": assets[0]["place"], "assets": [*assets, *more], "paths": []}
         answer = self.api.submit(
             self.api.put_blob(json.dumps(manifest).encode()),
             name=name,

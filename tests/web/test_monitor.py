@@ -2,13 +2,16 @@
 """The web monitor as people use it: a real browser, a real master, real slaves. Each click's effect is looked for on
 the farm."""
 
+import io
+import zipfile
+
 import pytest
 from blenders import SCENES
 from chaos import fake_blender
 from master_api import FakeSlave, MasterApi
 from processes import wait_until
 from web.browser import PHONE, Keys
-from web.farm_of_jobs import FarmOfJobs
+from web.farm_of_jobs import TEXTURE, FarmOfJobs
 
 
 @pytest.fixture
@@ -343,6 +346,72 @@ def test_a_list_of_addresses_is_one_that_wget_takes(jobs, browser, tmp_path):
     for frame in (2, 3, 5):
         name = f"render_{job}_{frame}.exr"
         assert (jobs.env.folder / name).read_bytes() == jobs.api.get(name).body
+
+
+def test_chosen_frames_come_in_one_zip(jobs, browser):
+    job = jobs.submit("Barn", "1-5")
+    jobs.api.wait(job)
+    browser.open(f"{jobs.url}/#/jobs/{job}")
+
+    def names(what):
+        browser.act(f"zip-{what}")
+        content = io.BytesIO(browser.downloaded(f"result_{job}.zip"))
+        (browser.downloads / f"result_{job}.zip").unlink()
+        with zipfile.ZipFile(content) as pack:
+            assert all(jobs.api.get(name).body == pack.read(name) for name in pack.namelist())
+            return sorted(pack.namelist())
+
+    assert names("jpg") == [f"thumb_{job}_{frame}.jpg" for frame in range(1, 6)]
+    browser.fill("#range", "2-3,5")
+    assert names("exr") == [f"render_{job}_{frame}.exr" for frame in (2, 3, 5)]
+    assert len(names("all")) == 6
+
+
+def test_the_files_of_a_job_are_listed_with_what_is_missing(jobs, browser):
+    job = jobs.submit("Barn", "1-2")
+    jobs.api.wait(job)
+    browser.open(f"{jobs.url}/#/jobs/{job}")
+    browser.click(f".tabs a[href='#/jobs/{job}/files']")
+    browser.reads("/shots/shot.blend Scene", ".files")
+    browser.reads("/shots/wood.png Image 4 kB whole", ".files")
+    browser.reads("2 files", "main")
+    browser.reads("All of them are on the master", "main")
+
+
+def test_a_long_list_of_files_has_pages_and_says_what_is_lost(farm, browser, free_port):
+    queue = FarmOfJobs(farm, slaves=0, master=farm.master(port=free_port))
+    digest = queue.api.put_pieces(TEXTURE)[0]
+    more = [
+        {
+            "source": f"/shots/<b>{n:03}</b>.png",
+            "place": f"shots/{n:03}.png",
+            "digest": digest,
+            "bytes": len(TEXTURE),
+            "pieces": 1,
+        }
+        for n in range(1, 240)
+    ]
+    job = queue.submit("Barn", "1", more=more)
+    browser.open(f"{queue.url}/#/jobs/{job}/files")
+    browser.reads("1 to 100 of 241", "main")
+    browser.act("page-after")
+    browser.act("page-after")
+    browser.reads("201 to 241 of 241", "main")
+    browser.reads("/shots/<b>239</b>.png Image 4 kB whole", ".files")
+    assert not browser.find("[data-action='page-after']").is_enabled()
+    browser.act("page-before")
+    browser.reads("101 to 200", "main")
+
+    # When the pieces are lost, the page says of which files
+    farm.stop(queue.master)
+    for pack in (queue.master.data / "pieces").rglob("*"):
+        if pack.is_file():
+            pack.unlink()
+    farm.master(port=free_port)
+    browser.open(f"{queue.url}/#/jobs/{job}/files")
+    browser.reads("241 are not whole on the master", "main")
+    browser.reads("1 piece is missing", ".files")
+    assert all("ERR_" in complaint for complaint in browser.complaints())
 
 
 def test_a_film_is_seen_with_another_exposure(jobs, browser):

@@ -35,6 +35,7 @@ const FILES: &[(&str, &[u8])] = carried![
     "pages/balance.js",
     "pages/attempts.js",
     "pages/farm.js",
+    "pages/files.js",
     "pages/film.js",
     "pages/frame.js",
     "pages/frames.js",

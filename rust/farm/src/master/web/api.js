@@ -40,3 +40,7 @@ export const remove = (path) => call("DELETE", v1(path));
 export const thumb = (job, frame) => `/thumb_${job}_${frame}.jpg`;
 export const film = (job, frame) => `/render_${job}_${frame}.exr`;
 export const log = (job, frame) => `/log_${job}_${frame}.log`;
+
+/** Of a job's frames, as a list like `1-10,15`: all in one zip, or addresses one a line. `what`: exr, jpg or all. */
+export const archive = (job, frames, what) => `/result_${job}.zip?${new URLSearchParams({ frames, what })}`;
+export const addresses = (job, frames, what) => `/api/v1/jobs/${job}/urls.txt?${new URLSearchParams({ frames, what })}`;

@@ -1,6 +1,6 @@
 // The frames of a job, as pictures or as a map of coloured fields; some of them can be chosen, by range or one by one.
 
-import { film, log, post, thumb } from "../api.js";
+import { addresses, archive, log, post, thumb } from "../api.js";
 import { Action, Empty, Picture, State } from "../controls.js";
 import { duration, frameList, number, readFrames } from "../format.js";
 import { Icon, html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
@@ -67,18 +67,28 @@ export function Frames({ job }) {
       <button type="button" class="button" data-action="choose-shown" onClick=${() => choose(new Set(shown.map((task) => task.frame)))}>${t("Choose all shown")}</button>
       ${chosen.size ? html`<button type="button" class="button" data-action="choose-none" onClick=${() => choose(new Set())}>${t("Choose none")}</button>` : null}
     </div>
-    ${chosen.size ? html`<${ForChosen} job=${job} chosen=${chosen} />` : null}
+    <${ForChosen} job=${job} chosen=${chosen} />
     ${shown.length === 0 ? html`<${Empty}>${t("No frame is like that.")}<//>` : asMap ? html`<${FrameMap} job=${job} tasks=${shown} chosen=${chosen} choose=${choose} />` : html`<${Tiles} job=${job} tasks=${shown} chosen=${chosen} choose=${choose} />`}
   </section>`;
 }
 
-/** What can be done with the frames that are chosen. */
+/** So long may an address be that names frames; servers and browsers refuse longer ones. */
+const MOST_LETTERS = 16_000;
+
+/** What can be done with the frames that are chosen; without any, with all. */
 function ForChosen({ job, chosen }) {
-  const done = job.tasks.filter((task) => task.state === "done" && chosen.has(task.frame));
-  const list = (address) => () => save(`urls-${job.id}.txt`, done.map((task) => `${location.origin}${address(job.id, task.frame)}\n`).join(""));
-  const button = (id, name, address) =>
-    html`<button type="button" class="button" data-action=${id} disabled=${!done.length} onClick=${list(address)}><${Icon} name="down" />${name}</button>`;
-  const ended = job.tasks.filter((task) => (task.state === "done" || task.state === "failed") && chosen.has(task.frame));
+  const among = job.tasks.filter((task) => !chosen.size || chosen.has(task.frame));
+  const done = among.filter((task) => task.state === "done");
+  const frames = frameList(done.map((task) => task.frame));
+  const fits = done.length && frames.length <= MOST_LETTERS;
+  const link = (id, name, href, file) =>
+    fits
+      ? html`<a class="button" data-action=${id} download=${file} href=${href}><${Icon} name="down" />${name}</a>`
+      : html`<button type="button" class="button" data-action=${id} disabled><${Icon} name="down" />${name}</button>`;
+  const zip = (what, name) => link(`zip-${what}`, name, archive(job.id, frames, what), `result_${job.id}.zip`);
+  const urls = (what, name) => link(`urls-${what}`, name, addresses(job.id, frames, what), `urls-${job.id}.txt`);
+  const logs = () => save(`urls-${job.id}.txt`, done.map((task) => `${location.origin}${log(job.id, task.frame)}\n`).join(""));
+  const ended = among.filter((task) => task.state === "done" || task.state === "failed");
   const again = html`<${Action} icon="again" id="requeue-chosen" label=${t("Render again")} disabled=${!ended.length}
     done=${plural(ended.length, "{n} frame is in the queue again.", "{n} frames are in the queue again.")}
     run=${() => post(`jobs/${job.id}/frames/requeue`, { frames: frameList(ended.map((task) => task.frame)) })} ask=${{
@@ -86,8 +96,11 @@ function ForChosen({ job, chosen }) {
       text: t("Their pictures and logs go."),
       yes: t("Render again"),
     }} />`;
-  return html`<div class="row" role="group" aria-label=${t("For the chosen frames")}>${again}<span class="why">${t("For wget -i, a list of addresses:")}</span>
-    ${button("urls-exr", "EXR", film)}${button("urls-jpg", "JPEG", thumb)}${button("urls-log", t("Log"), log)}</div>`;
+  return html`<div class="row" role="group" aria-label=${chosen.size ? t("For the chosen frames") : t("For all frames")}>${chosen.size ? again : null}
+    <span class="why">${chosen.size ? t("Chosen frames as zip:") : t("All that are done as zip:")}</span>${zip("exr", "EXR")}${zip("jpg", "JPEG")}${zip("all", t("Both"))}
+    <span class="why">${t("For wget -i, a list of addresses:")}</span>${urls("exr", "EXR")}${urls("jpg", "JPEG")}
+    <button type="button" class="button" data-action="urls-log" disabled=${!done.length} onClick=${logs}><${Icon} name="down" />${t("Log")}</button>
+    ${done.length && !fits ? html`<span class="bad">${t("These are too many parts for one download; choose fewer ranges.")}</span>` : null}</div>`;
 }
 
 /** Gives the browser a file that was made here. */

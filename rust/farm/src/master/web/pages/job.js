@@ -8,13 +8,14 @@ import { html, useEffect } from "../html.js";
 import { t } from "../language.js";
 import { jobs, loaded } from "../live.js";
 import { go } from "../route.js";
+import { Files } from "./files.js";
 import { Frames } from "./frames.js";
 import { FramePage } from "./frame.js";
 import { tone } from "./overview.js";
 import { Settings } from "./settings.js";
 import { Times } from "./times.js";
 
-const tabs = ["frames", "times", "settings"];
+const tabs = ["frames", "times", "files", "settings"];
 
 export function JobPage({ path: [id, tab = "frames", frame] }) {
   const row = jobs.value.get(Number(id));
@@ -36,10 +37,12 @@ export function JobPage({ path: [id, tab = "frames", frame] }) {
     <${Tabs} label=${t("Parts of the job")} current=${tab} tabs=${[
       ["frames", t("Frames"), `#/jobs/${id}`, job.total],
       ["times", t("Times"), `#/jobs/${id}/times`],
+      ["files", t("Files"), `#/jobs/${id}/files`],
       ["settings", t("Settings"), `#/jobs/${id}/settings`],
     ]} />
     ${tab === "frames" ? html`<${Frames} job=${job} />` : null}
     ${tab === "times" ? html`<${Times} job=${job} />` : null}
+    ${tab === "files" ? html`<${Files} job=${job} />` : null}
     ${tab === "settings" ? html`<${Settings} job=${now} />` : null}
   </div>`;
 }
