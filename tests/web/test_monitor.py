@@ -3,6 +3,7 @@
 the farm."""
 
 import io
+import re
 import zipfile
 
 import pytest
@@ -605,6 +606,87 @@ def test_the_farm_page_says_how_it_is_set_and_what_happened(jobs, browser):
     wait_until(lambda: sum(browser.run(rendered)) >= 6, 20, "six frames are in the timeline")
     browser.click(".gantt a")
     browser.find(".strip")
+
+
+def test_the_timeline_is_looked_at_nearer_and_farther(jobs, browser):
+    slave = jobs.api.slaves()[0]["id"]
+    job = jobs.submit("Barn", "1-6", seconds=1)
+    jobs.api.wait(job)
+    later = jobs.submit("Long", "1", seconds=40)
+    jobs.api.call("POST", f"api/v1/slaves/{jobs.api.slaves()[1]['id']}/pause")
+    wait_until(lambda: jobs.api.frames(later, "leased"), 20, "the long frame is on its way")
+    holder = next(one["id"] for one in jobs.api.slaves() if one["job"] == later)
+
+    def told():
+        return browser.text(".stretch-told")
+
+    def wide():
+        """From the beginning of the first bar to that of the last, of 1,000; 0 without bars."""
+        path = browser.attribute(f"{strip} .bars", "d") or ""
+        begins = [float(begin) for begin in re.findall(r"M([\d.]+)", path)]
+        return max(begins) - min(begins) if begins else 0
+
+    for route, strip in ((f"/slaves/{slave}", ".plot .strip"), ("/farm", f"tr[data-slave='{slave}'] .strip")):
+        browser.open(f"{jobs.url}/#{route}")
+        browser.find(strip)
+        browser.reads("1 h from", ".stretch-told")
+        hour = wait_until(wide, 20, "what was rendered is drawn")
+        # By buttons
+        for _ in range(3):
+            browser.act("time-nearer")
+        browser.reads("7 min 30 s from", ".stretch-told")
+        assert wait_until(lambda least=4 * hour: wide() > least, 10, "it is drawn wider")
+        for _ in range(3):
+            browser.act("time-farther")
+        browser.reads("1 h from", ".stretch-told")
+        browser.act("time-before")
+        wait_until(lambda: wide() == 0, 10, "it is out of sight")
+        assert browser.attribute("[data-action='time-now']", "aria-pressed") == "false"
+        browser.act("time-now")
+        wait_until(wide, 10, "it is there again")
+        # By keys
+        browser.run("document.querySelector('.stretch').focus()")
+        browser.press("+")
+        browser.reads("30 min from", ".stretch-told")
+        browser.press(Keys.ARROW_LEFT)
+        assert browser.attribute("[data-action='time-now']", "aria-pressed") == "false"
+        browser.press(Keys.END)
+        wait_until(
+            lambda: browser.attribute("[data-action='time-now']", "aria-pressed") == "true", 10, "it is now"
+        )
+        # By the wheel: with Ctrl nearer, with Shift along, alone the page is scrolled
+        turn = (
+            "const strip = document.querySelector(arguments[0]); const box = strip.getBoundingClientRect();"
+            "return !strip.dispatchEvent(new WheelEvent('wheel', { bubbles: true, cancelable: true,"
+            "clientX: box.right, deltaY: arguments[1], ctrlKey: arguments[2], shiftKey: arguments[3] }))"
+        )
+        before = told()
+        assert browser.run(turn, strip, -100, False, False) is False
+        assert told() == before
+        assert browser.run(turn, strip, -300, True, False)
+        wait_until(lambda: told().startswith("16 min"), 10, "it is nearer")
+        assert browser.run(turn, strip, -2000, False, True)
+        wait_until(
+            lambda: browser.attribute("[data-action='time-now']", "aria-pressed") == "false",
+            10,
+            "it is before",
+        )
+
+    # Gaps are drawn and told; what is on its way is none
+    browser.open(f"{jobs.url}/#/slaves/{holder}")
+    browser.find(".strip .going")
+    browser.reads("the longest gap", ".strip-told")
+    assert browser.attribute(".strip .idle", "d").startswith("M0.0 10H")
+    over = (
+        "const strip = document.querySelector('.plot .strip'); const box = strip.getBoundingClientRect();"
+        "const clientX = box.left + arguments[0] * box.width;"
+        "strip.dispatchEvent(new PointerEvent('pointermove', { bubbles: true, clientX }))"
+    )
+    browser.run(over, 0.1)
+    browser.reads("Nothing for", ".strip-told")
+    browser.run(over, 0.9999)
+    browser.reads(f"Job {later}, frame 1: on its way for", ".strip-told")
+    jobs.api.post(f"api/v1/jobs/{later}/cancel", None)
 
 
 # ------------------------------------------------------------------------------------------------------- bad input

@@ -2,6 +2,7 @@
 
 use super::{SlaveView, TaskView};
 use crate::{
+    chronicle::Span,
     ids::{SlaveId, Timestamp},
     job::JobState,
     rules::Rules,
@@ -73,6 +74,18 @@ pub enum ShareState {
     Done,
     /// In a film with others.
     Merged,
+}
+
+/// A part of the timeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SpanView {
+    /// Who was at what, and when.
+    #[serde(flatten)]
+    pub span: Span,
+    /// Whether its end is not the end, but now.
+    #[serde(default)]
+    pub on_its_way: bool,
 }
 
 /// A pass of a frame's film.

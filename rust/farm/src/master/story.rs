@@ -11,9 +11,10 @@ use netrender_core::{
     farm::Farm,
     ids::{SlaveId, Timestamp},
     job::JobState,
+    lease::Lease,
     slave::{Duty, SlaveState},
     task::TaskState,
-    wire::{DiskStats, Stats},
+    wire::{DiskStats, SpanView, Stats},
 };
 use serde::Deserialize;
 use std::{
@@ -41,16 +42,43 @@ pub struct HistoryQuery {
     limit: Option<u32>,
 }
 
-/// Who rendered what when: the last hour unless told otherwise, the latest 20,000 in order of their ends.
-#[utoipa::path(get, path = "/timeline", tag = "farm", params(TimelineQuery), responses((status = OK, body = [Span])))]
+/// Who rendered what when: the last hour unless told otherwise, the latest 20,000 in order of their ends, then what is on its way.
+#[utoipa::path(get, path = "/timeline", tag = "farm", params(TimelineQuery), responses((status = OK, body = [SpanView])))]
 pub async fn timeline(
     State(app): State<App>,
     Asked(asked): Asked<TimelineQuery>,
-) -> Result<Json<Vec<Span>>, MasterError> {
-    let to = asked.to_ms.map_or_else(wall_clock, Timestamp);
+) -> Result<Json<Vec<SpanView>>, MasterError> {
+    let now = wall_clock();
+    let to = asked.to_ms.map_or(now, Timestamp);
     let from = Timestamp(asked.from_ms.unwrap_or(to.0.saturating_sub(HOUR_MS)));
     let slave = asked.slave.map(SlaveId);
-    read(&app, move |app| app.history.spans(from, to, slave, MOST_SPANS)).await.map(Json)
+    let held = if to < now { Vec::new() } else { app.owner.look(move |farm| held(farm, slave, now)).await? };
+    let done = read(&app, move |app| app.history.spans(from, to, slave, MOST_SPANS)).await?;
+    let ends: BTreeMap<_, _> = done.iter().map(|span| (span.slave, span.to_ms)).collect();
+    let held = held.into_iter().map(|mut span| {
+        // A chunk is held from its grant on, but its first frames may be done.
+        span.from_ms = span.from_ms.max(ends.get(&span.slave).copied().unwrap_or_default());
+        SpanView { span, on_its_way: true }
+    });
+    let held: Vec<_> = held.collect();
+    Ok(Json(done.into_iter().map(|span| SpanView { span, on_its_way: false }).chain(held).collect()))
+}
+
+/// What slaves are at. Whoever has two leases has the second for later.
+fn held(farm: &Farm, slave: Option<SlaveId>, now: Timestamp) -> Vec<Span> {
+    let mut first = BTreeMap::<SlaveId, &Lease>::new();
+    for lease in farm.leases.values().filter(|lease| slave.is_none_or(|slave| slave == lease.slave)) {
+        let known = first.entry(lease.slave).or_insert(lease);
+        if (lease.granted, lease.id) < (known.granted, known.id) {
+            *known = lease;
+        }
+    }
+    let span = |lease: &Lease| {
+        let frame = *lease.frames.first()?;
+        let samples = lease.share.map(|share| share.samples);
+        Some(Span { slave: lease.slave, job: lease.job, frame, from_ms: lease.granted, to_ms: now, ok: true, samples })
+    };
+    first.into_values().filter_map(span).collect()
 }
 
 /// What happened, newest first.

@@ -20,6 +20,8 @@ const strokes = {
   down: "M8 2.5V10M4.8 7 8 10.2 11.2 7M3 13.2h10",
   left: "M10 3 5 8l5 5",
   right: "m6 3 5 5-5 5",
+  plus: "M8 3v10M3 8h10",
+  minus: "M3 8h10",
   theme: "M8 2.5a5.5 5.5 0 1 0 0 11zM8 2.5a5.5 5.5 0 0 1 0 11M8 5h3.6M8 8h5.5M8 11h3.6",
   grip: "M6 4h.01M10 4h.01M6 8h.01M10 8h.01M6 12h.01M10 12h.01",
   close: "m4 4 8 8M12 4l-8 8",

@@ -8,7 +8,7 @@ import { plural, t } from "../language.js";
 import { jobs, loaded, slaves } from "../live.js";
 import { slaveTone } from "./overview.js";
 import { SlaveSettings } from "./slave-settings.js";
-import { Ends, Strip, useTimeline } from "./timeline.js";
+import { Lately } from "./timeline.js";
 
 export function SlavePage({ path: [id] }) {
   const slave = slaves.value.get(Number(id));
@@ -26,13 +26,6 @@ function Head({ slave }) {
       <${Orders} slave=${slave} /></div>
     ${job ? html`<${Bar} total=${1} done=${0} rendering=${part ?? 0} label=${t("Progress of {name}", slave)} />` : null}
   </header>`;
-}
-
-/** What it rendered in the last hour. */
-function Lately({ slave }) {
-  const { from, to, bySlave } = useTimeline(slave.id);
-  return html`<section aria-labelledby="lately"><h2 id="lately">${t("The last hour")}</h2>
-    <div class="plot"><${Strip} spans=${bySlave.get(slave.id) ?? []} from=${from} to=${to} name=${slave.name} /><${Ends} from=${from} to=${to} /></div></section>`;
 }
 
 /** What a slave can be told. */

@@ -1,55 +1,207 @@
-// What slaves rendered when, as strips: gaps are time in which they did nothing.
+// What slaves rendered when, as strips: gaps are time in which they did nothing. A stretch of time is looked at, the last hour
+// at first; nearer, farther, before and after by buttons, wheel and keys.
 
 import { Empty } from "../controls.js";
 import { useDetail } from "../detail.js";
-import { moment, percent } from "../format.js";
-import { html, useMemo } from "../html.js";
+import { duration, moment, percent } from "../format.js";
+import { Icon, html, useEffect, useMemo, useRef, useState } from "../html.js";
 import { t } from "../language.js";
 import { slaveList } from "../live.js";
 import { Table } from "../rows.js";
 
-const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const NEAREST_MS = MINUTE_MS;
+const FARTHEST_MS = 7 * 24 * HOUR_MS;
+/** One step nearer or farther. */
+const STEP = 2;
 const WIDTH = 1000;
 const REST_MS = 5000;
+/** Slaves say at a time's end what they did, so a gap shorter than this is none. */
+const GAP_MS = 1000;
 
-/** The last hour of one slave, or of all: {from, to, bySlave}. */
-export function useTimeline(slave) {
-  const { value } = useDetail(slave === undefined ? "timeline" : `timeline?slave=${slave}`, { rest: REST_MS });
-  return useMemo(() => {
-    const to = Date.now();
-    const bySlave = new Map();
-    for (const span of value ?? []) {
-      if (!bySlave.has(span.slave)) bySlave.set(span.slave, []);
-      bySlave.get(span.slave).push(span);
-    }
-    return { from: to - HOUR_MS, to, bySlave, loaded: value !== undefined };
-  }, [value]);
+const within = (low, n, high) => Math.max(low, Math.min(high, n));
+
+/** The stretch that is looked at: `end` null is now, and goes on. */
+function useStretch() {
+  const [stretch, setStretch] = useState({ end: null, span: HOUR_MS });
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    if (stretch.end !== null) return;
+    const timer = setInterval(() => setNow(Date.now()), REST_MS);
+    return () => clearInterval(timer);
+  }, [stretch.end]);
+  const change = (next) =>
+    setStretch((old) => {
+      const at = Date.now();
+      const { end, span } = next({ end: old.end ?? at, span: old.span });
+      setNow(at);
+      return { end: end >= at ? null : Math.round(end), span: Math.round(span) };
+    });
+  /** `part`: what stays where it is, from 0, the beginning, to 1. */
+  const zoom = (factor, part = 1) =>
+    change(({ end, span }) => {
+      const next = within(NEAREST_MS, span * factor, FARTHEST_MS);
+      return { end: end + (1 - part) * (next - span), span: next };
+    });
+  const pan = (part) => change(({ end, span }) => ({ end: end + part * span, span }));
+  const toNow = () => setStretch((old) => ({ ...old, end: null }));
+  const to = stretch.end ?? now;
+  return { from: to - stretch.span, to, span: stretch.span, live: stretch.end === null, zoom, pan, toNow };
 }
 
-/** Spans as one strip. */
-export function Strip({ spans, from, to, name }) {
-  const x = (ms) => Math.max(0, Math.min(WIDTH, (WIDTH * (ms - from)) / (to - from)));
-  const path = (ok) =>
-    spans.filter((span) => span.ok === ok).map((span) => `M${x(span.from_ms).toFixed(1)} 0h${Math.max(0.7, x(span.to_ms) - x(span.from_ms)).toFixed(1)}v20H${x(span.from_ms).toFixed(1)}z`).join("");
-  const busy = spans.reduce((sum, span) => sum + x(span.to_ms) - x(span.from_ms), 0) / WIDTH;
-  return html`<svg class="strip" viewBox=${`0 0 ${WIDTH} 20`} preserveAspectRatio="none" role="img" aria-label=${t("{name} rendered {part} of the last hour", { name, part: percent(Math.min(1, busy)) })}>
-    <path class="bars" d=${path(true)} /><path class="fails" d=${path(false)} /></svg>`;
+/** What one slave, or all, did in a stretch of time: {stretch, from, to, bySlave}. */
+export function useTimeline(slave) {
+  const stretch = useStretch();
+  const { from, to, span, live } = stretch;
+  const who = slave === undefined ? "" : `&slave=${slave}`;
+  // Of what goes on a little more is asked for, seldom, so that the address stays and what is new comes by asking again.
+  const begin = live ? Math.floor((to - span) / (span / 4)) * (span / 4) : from;
+  const { value } = useDetail(`timeline?from_ms=${Math.round(begin)}${live ? "" : `&to_ms=${to}`}${who}`, { rest: REST_MS, follow: live });
+  // What was there stays until there is something else.
+  const last = useRef([]);
+  last.current = value ?? last.current;
+  const spans = last.current;
+  const bySlave = useMemo(() => {
+    const found = new Map();
+    for (const one of spans) {
+      if (!found.has(one.slave)) found.set(one.slave, []);
+      found.get(one.slave).push(one);
+    }
+    return found;
+  }, [spans]);
+  return { stretch, from, to, bySlave, busy: value === undefined };
+}
+
+/** The buttons, and what keys and the wheel do over `children`. */
+export function Stretch({ stretch, label, children }) {
+  const { from, to, span, live, zoom, pan, toNow } = stretch;
+  const box = useRef(null);
+  const act = useRef(null);
+  act.current = { zoom, pan };
+  useEffect(() => {
+    // Preact's own listeners are passive for the wheel in some browsers; this one must keep the page from scrolling.
+    const onWheel = (event) => {
+      const sideways = event.deltaX || (event.shiftKey ? event.deltaY : 0);
+      if (!sideways && !(event.ctrlKey || event.metaKey || event.altKey)) return;
+      event.preventDefault();
+      const strip = event.target.closest(".strip") ?? box.current;
+      const { left, width } = strip.getBoundingClientRect();
+      if (sideways) act.current.pan(within(-1, sideways / width, 1));
+      else act.current.zoom(1.002 ** event.deltaY, within(0, (event.clientX - left) / width, 1));
+    };
+    const element = box.current;
+    element.addEventListener("wheel", onWheel, { passive: false });
+    return () => element.removeEventListener("wheel", onWheel);
+  }, []);
+  // Whoever looks at now goes on to.
+  const middle = live ? 1 : 0.5;
+  const keys = {
+    "+": () => zoom(1 / STEP, middle),
+    "=": () => zoom(1 / STEP, middle),
+    "-": () => zoom(STEP, middle),
+    ArrowLeft: () => pan(-0.25),
+    ArrowRight: () => pan(0.25),
+    PageUp: () => pan(-1),
+    PageDown: () => pan(1),
+    End: toNow,
+  };
+  const onKeyDown = (event) => {
+    if (event.target !== box.current || !(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    keys[event.key]();
+  };
+  const button = (id, icon, name, run, disabled = false) =>
+    html`<button type="button" class="button" data-action=${id} aria-label=${name} title=${name} disabled=${disabled} onClick=${run}><${Icon} name=${icon} /></button>`;
+  return html`<div class="row"><div class="row" role="group" aria-label=${t("Stretch of time")}>
+      ${button("time-before", "left", t("Earlier"), () => pan(-0.5))}
+      ${button("time-after", "right", t("Later"), () => pan(0.5), live)}
+      ${button("time-farther", "minus", t("Longer"), () => zoom(STEP, middle), span >= FARTHEST_MS)}
+      ${button("time-nearer", "plus", t("Shorter"), () => zoom(1 / STEP, middle), span <= NEAREST_MS)}
+      <button type="button" class="button" data-action="time-now" aria-pressed=${live} onClick=${toNow}>${t("Now")}</button></div>
+    <span class="why stretch-told" aria-live="polite">${t("{time} from {first} to {last}", { time: duration(span / 1000), first: moment(from), last: moment(to) })}</span>
+    <small>${t("Keys: + and −, arrows, End. Wheel: with Ctrl nearer, with Shift along.")}</small></div>
+  <div ref=${box} class="stretch" tabindex="0" role="group" aria-label=${label} onKeyDown=${onKeyDown}>${children}</div>`;
+}
+
+/** The gaps between spans, in order: [{from_ms, to_ms}]. */
+export function gaps(spans, from, to) {
+  const found = [];
+  let reached = from;
+  for (const span of [...spans].sort((a, b) => a.from_ms - b.from_ms)) {
+    if (span.from_ms >= to) break;
+    if (span.from_ms - reached >= GAP_MS) found.push({ from_ms: reached, to_ms: span.from_ms });
+    reached = Math.max(reached, span.to_ms);
+  }
+  if (to - reached >= GAP_MS) found.push({ from_ms: reached, to_ms: to });
+  return found;
+}
+
+const idleOf = (spans, from, to) => gaps(spans, from, to).reduce((sum, gap) => sum + gap.to_ms - gap.from_ms, 0);
+
+const kinds = ["bars", "fails", "going"];
+const kindOf = (span) => (span.on_its_way ? "going" : span.ok ? "bars" : "fails");
+
+/** Spans as one strip. `point` is called with the time under the pointer, or null. */
+export function Strip({ spans, from, to, name, point }) {
+  const x = (ms) => within(0, (WIDTH * (ms - from)) / (to - from), WIDTH);
+  const seen = spans.filter((span) => span.to_ms >= from && span.from_ms <= to);
+  const path = (kind) =>
+    seen.filter((span) => kindOf(span) === kind).map((span) => `M${x(span.from_ms).toFixed(1)} 0h${Math.max(0.7, x(span.to_ms) - x(span.from_ms)).toFixed(1)}v20H${x(span.from_ms).toFixed(1)}z`).join("");
+  const idle = gaps(seen, from, to).map((gap) => `M${x(gap.from_ms).toFixed(1)} 10H${x(gap.to_ms).toFixed(1)}`).join("");
+  const busy = 1 - idleOf(seen, from, to) / (to - from);
+  const onPointerMove = (event) => {
+    const { left, width } = event.currentTarget.getBoundingClientRect();
+    point(from + ((event.clientX - left) / width) * (to - from));
+  };
+  return html`<svg class="strip" viewBox=${`0 0 ${WIDTH} 20`} preserveAspectRatio="none" role="img" aria-label=${t("{name} rendered {part} of this time", { name, part: percent(busy) })}
+    onPointerMove=${point && onPointerMove} onPointerLeave=${point && (() => point(null))}>
+    <path class="idle" d=${idle} />${kinds.map((kind) => html`<path key=${kind} class=${kind} d=${path(kind)} />`)}</svg>`;
 }
 
 export function Ends({ from, to }) {
   return html`<div class="strip-ends" aria-hidden="true"><span>${moment(from)}</span><span>${moment(to)}</span></div>`;
 }
 
+/** What a slave did at a time, in words. */
+function told(spans, from, to, at) {
+  const time = (span) => ({ time: duration((span.to_ms - span.from_ms) / 1000), first: moment(span.from_ms), last: moment(span.to_ms) });
+  const span = spans.find((one) => one.from_ms <= at && at <= one.to_ms);
+  if (span?.on_its_way) return t("Job {job}, frame {frame}: on its way for {time}", { ...span, ...time(span) });
+  if (span) return t("Job {job}, frame {frame}: {time} from {first} to {last}", { ...span, ...time(span) });
+  const gap = gaps(spans, from, to).find((one) => one.from_ms <= at && at <= one.to_ms);
+  return gap ? t("Nothing for {time} from {first} to {last}", time(gap)) : "";
+}
+
+/** What one slave did, large, with what its gaps come to. */
+export function Lately({ slave }) {
+  const { stretch, from, to, bySlave } = useTimeline(slave.id);
+  const [at, setAt] = useState(null);
+  const spans = bySlave.get(slave.id) ?? [];
+  const idle = gaps(spans, from, to);
+  const longest = idle.reduce((most, gap) => Math.max(most, gap.to_ms - gap.from_ms), 0);
+  const sum = idleOf(spans, from, to);
+  return html`<section aria-labelledby="lately"><h2 id="lately">${t("What it rendered")}</h2>
+    <${Stretch} stretch=${stretch} label=${t("What it rendered")}>
+      <div class="plot"><p class="why strip-told">${
+        at === null
+          ? t("Rendered for {busy}, nothing for {idle}, the longest gap {longest}", { busy: duration((to - from - sum) / 1000), idle: duration(sum / 1000), longest: duration(longest / 1000) })
+          : told(spans, from, to, at)
+      }</p><${Strip} spans=${spans} from=${from} to=${to} name=${slave.name} point=${setAt} /><${Ends} from=${from} to=${to} /></div><//></section>`;
+}
+
 function StripRow({ item: slave, index, context: { bySlave, from, to } }) {
-  return html`<tr role="row" aria-rowindex=${index}><td role="cell" class="c-name"><a href=${`#/slaves/${slave.id}`}>${slave.name}</a></td>
+  return html`<tr role="row" aria-rowindex=${index} data-slave=${slave.id}><td role="cell" class="c-name"><a href=${`#/slaves/${slave.id}`}>${slave.name}</a></td>
     <td role="cell"><${Strip} spans=${bySlave.get(slave.id) ?? []} from=${from} to=${to} name=${slave.name} /></td></tr>`;
 }
 
 export function Gantt() {
   const timeline = useTimeline();
+  const { stretch, from, to } = timeline;
   const items = slaveList.value.filter((slave) => slave.state !== "gone" || timeline.bySlave.has(slave.id));
-  const columns = [{ key: "name", title: t("Slave") }, { key: "strip", title: html`<${Ends} ...${timeline} />` }];
-  return html`<section aria-labelledby="gantt"><h2 id="gantt">${t("The last hour")}</h2><div class="list">${
-    items.length ? html`<${Table} label=${t("What slaves rendered in the last hour")} className="gantt" columns=${columns} items=${items} Row=${StripRow} context=${timeline} />` : html`<${Empty}>${t("No slaves yet: press Start service in Blender's Slave panel.")}<//>`
-  }</div></section>`;
+  const columns = [{ key: "name", title: t("Slave") }, { key: "strip", title: html`<${Ends} from=${from} to=${to} />` }];
+  return html`<section aria-labelledby="gantt"><h2 id="gantt">${t("What slaves rendered")}</h2>
+    <${Stretch} stretch=${stretch} label=${t("What slaves rendered")}><div class="list">${
+      items.length ? html`<${Table} label=${t("What slaves rendered")} className="gantt" columns=${columns} items=${items} Row=${StripRow} context=${timeline} />` : html`<${Empty}>${t("No slaves yet: press Start service in Blender's Slave panel.")}<//>`
+    }</div><//></section>`;
 }
