@@ -69,6 +69,41 @@ def test_a_job_says_why_it_waits(queue, browser):
     browser.reads("no slave is there: start one", f"tr[data-job='{job}']")
 
 
+def test_a_job_says_what_is_before_it(queue, browser):
+    first, second = queue.submit("Barn"), queue.submit("Meadow")
+    browser.open(f"{queue.url}/#/")
+    browser.reads("1 job before it", f"tr[data-job='{second}']")
+    assert "before it" not in browser.text(f"tr[data-job='{first}']")
+    assert queue.api.call("PATCH", f"api/v1/jobs/{second}", {"priority": 80}).status == 200
+    browser.reads("1 job before it", f"tr[data-job='{first}']")
+    browser.open(f"{queue.url}/#/jobs/{first}")
+    browser.reads("1 job before it", ".head")
+
+
+def test_a_slaves_load_and_speed_are_seen(jobs, browser):
+    job = jobs.submit("Barn", "1-8")
+    jobs.api.wait(job)
+    browser.open(f"{jobs.url}/#/")
+    done = {one["id"]: one["frames_per_hour"] for one in jobs.api.get("api/v1/stats").json()["slaves"]}
+    assert sum(done.values()) == 8
+    for slave, frames in done.items():
+        browser.reads(f"{frames} frame", f"tr[data-slave='{slave}'] .c-name")
+    browser.reads("Frames in the last hour\n8", ".figures")
+    # What one does from now on is drawn, seconds later
+    later = jobs.submit("Long", "1", seconds=60)
+    busy = wait_until(
+        lambda: next((one["id"] for one in jobs.api.slaves() if one["job"] == later), None), 20, "it is busy"
+    )
+
+    def drawn(slave):
+        return browser.attribute(f"tr[data-slave='{slave}'] .spark path:last-child", "d")
+
+    wait_until(lambda: drawn(busy), 20, "its load is drawn")
+    assert not drawn(next(slave for slave in (1, 2) if slave != busy))
+    assert "%" in browser.attribute(f"tr[data-slave='{busy}'] .spark", "aria-label")
+    jobs.api.post(f"api/v1/jobs/{later}/cancel", None)
+
+
 def test_jobs_are_found_by_name_and_state(queue, browser):
     first, second = queue.submit("Barn"), queue.submit("Meadow", category="Stills")
     queue.api.post(f"api/v1/jobs/{second}/pause", None)
@@ -606,6 +641,42 @@ def test_the_farm_page_says_how_it_is_set_and_what_happened(jobs, browser):
     wait_until(lambda: sum(browser.run(rendered)) >= 6, 20, "six frames are in the timeline")
     browser.click(".gantt a")
     browser.find(".strip")
+
+
+def test_room_is_made_on_the_disk(jobs, browser):
+    small, large, third = (
+        jobs.submit(name, frames) for name, frames in (("S", "1-2"), ("L", "1-6"), ("T", "1"))
+    )
+    for job in (small, large, third):
+        jobs.api.wait(job)
+    going = jobs.submit("Long", "1", seconds=60)
+    browser.open(f"{jobs.url}/#/farm")
+    browser.reads("Free", ".disk")
+    order = "return [...document.querySelectorAll('[data-ended]')].map((row) => +row.dataset.ended)"
+    wait_until(lambda: browser.run(order) == [large, small, third], 20, "the largest is first")
+    browser.click(".ended .c-age .sort")
+    wait_until(lambda: browser.run(order) == [small, large, third], 10, "the oldest is first")
+
+    # One
+    browser.act(f"delete-{third}", sure=False)
+    assert len(jobs.api.jobs()) == 4
+    browser.act(f"delete-{third}", sure=True)
+    wait_until(lambda: [one["id"] for one in jobs.api.jobs()] == [small, large, going], 10, "it is deleted")
+    browser.gone(f"[data-ended='{third}']")
+
+    # Those that are old enough, or as somebody picks them
+    browser.act("choose-old")
+    assert not browser.find("[data-action='delete-chosen']").is_enabled()
+    browser.fill("#days", "0")
+    browser.act("choose-old")
+    browser.reads("2 jobs, ", ".room form")
+    browser.click(f"[data-ended='{small}'] input")
+    browser.reads("1 job, ", ".room form")
+    browser.act("delete-chosen", sure=True)
+    wait_until(lambda: [one["id"] for one in jobs.api.jobs()] == [small, going], 10, "it is deleted")
+    films = jobs.api.get("api/v1/sizes").json()
+    assert {one["id"]: one["films_bytes"] > 0 for one in films} == {small: True, going: False}
+    jobs.api.post(f"api/v1/jobs/{going}/cancel", None)
 
 
 def test_the_timeline_is_looked_at_nearer_and_farther(jobs, browser):

@@ -497,6 +497,31 @@ pub struct Stats {
     pub disk: DiskStats,
     /// Failures in the last day.
     pub errors_24h: usize,
+    /// What slaves did in the last hour; those that finished nothing are not in it.
+    #[serde(default)]
+    pub slaves: Vec<SlaveStats>,
+}
+
+/// What a slave did in the last hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SlaveStats {
+    /// Which.
+    pub id: SlaveId,
+    /// Whole frames it finished.
+    pub frames_per_hour: u32,
+    /// Samples of frames that slaves render together, which it handed in.
+    pub samples_per_hour: u64,
+}
+
+/// What a job keeps on the master's disk for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct JobSize {
+    /// Which.
+    pub id: JobId,
+    /// Films of frames that are done. The files it needs are not counted: other jobs may need them, too.
+    pub films_bytes: u64,
 }
 
 /// Room on the master's disk, in bytes.

@@ -61,6 +61,8 @@ pub struct App {
     pub changes: Arc<Changes>,
     /// What happened.
     pub history: History,
+    /// How it does.
+    pub figures: Arc<story::Figures>,
     /// How often slaves give a sign of life.
     pub heartbeat_s: f64,
 }
@@ -119,6 +121,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(story::history))
         .routes(routes!(story::errors))
         .routes(routes!(story::stats))
+        .routes(routes!(story::sizes))
         .routes(routes!(work::hand_in))
         .routes(routes!(work::fail))
         .routes(routes!(blobs::missing))

@@ -188,6 +188,7 @@ impl Master {
             pictures: Arc::default(),
             live: Arc::default(),
             passes: Arc::default(),
+            figures: Arc::default(),
             changes: Arc::default(),
             heartbeat_s,
             history: history::History::at(&options.data.join("farm.db")),

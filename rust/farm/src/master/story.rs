@@ -10,17 +10,20 @@ use netrender_core::{
     chronicle::{Happening, Span},
     farm::Farm,
     ids::{SlaveId, Timestamp},
-    job::JobState,
+    job::{Job, JobState},
     lease::Lease,
     slave::{Duty, SlaveState},
-    task::TaskState,
-    wire::{DiskStats, SpanView, Stats},
+    task::{Task, TaskState},
+    wire::{DiskStats, JobSize, SlaveStats, SpanView, Stats},
 };
 use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
+    time::Instant,
 };
+use tokio::sync::Mutex;
 use utoipa::IntoParams;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -132,27 +135,45 @@ impl Now {
             let since = busy.entry(lease.slave).or_insert(lease.granted);
             *since = (*since).min(lease.granted);
         }
-        let films = farm.jobs.values().flat_map(|job| job.tasks.values()).map(|task| match &task.state {
-            TaskState::Done(result) => result.film_bytes,
-            _ => 0,
-        });
         Self {
             ready: ready.clone().filter(|slave| slave.duty == Duty::Work).map(|slave| slave.id).collect(),
             joined: ready.map(|slave| (slave.id, slave.joined)).collect(),
             busy,
             queue_frames: open.map(|job| u64::from(job.counts.waiting)).sum(),
-            films_bytes: films.fold(0, u64::saturating_add),
+            films_bytes: farm.jobs.values().map(films_bytes).fold(0, u64::saturating_add),
         }
     }
 }
 
+/// The figures as somebody asked for them last. A page that stays open asks all the time, and many may be open: what was slow
+/// to make is told again for so long that making it takes a small part of a core.
+#[derive(Debug, Default)]
+pub struct Figures(Mutex<Option<(Instant, Arc<Stats>)>>);
+
+/// So many times what they cost, figures are told again.
+const TOLD_AGAIN: u32 = 20;
+
 /// How the farm does.
 #[utoipa::path(get, path = "/stats", tag = "farm", responses((status = OK, body = Stats)))]
-pub async fn stats(State(app): State<App>) -> Result<Json<Stats>, MasterError> {
+pub async fn stats(State(app): State<App>) -> Result<Json<Arc<Stats>>, MasterError> {
+    let mut last = app.figures.0.lock().await;
+    let began = Instant::now();
+    if let Some((until, stats)) = &*last
+        && began < *until
+    {
+        return Ok(Json(stats.clone()));
+    }
+    let stats = Arc::new(count(&app).await?);
+    let ended = Instant::now();
+    *last = Some((ended + TOLD_AGAIN * (ended - began), stats.clone()));
+    Ok(Json(stats))
+}
+
+async fn count(app: &App) -> Result<Stats, MasterError> {
     let now = app.owner.look(Now::of).await?;
     let to = wall_clock();
     let from = Timestamp(to.0.saturating_sub(HOUR_MS));
-    let (spans, failures) = read(&app, move |app| {
+    let (spans, failures) = read(app, move |app| {
         let day = Timestamp(to.0.saturating_sub(24 * HOUR_MS));
         Ok((app.history.spans(from, to, None, u32::MAX)?, app.history.failures(day, u32::MAX)?.len()))
     })
@@ -165,7 +186,7 @@ pub async fn stats(State(app): State<App>) -> Result<Json<Stats>, MasterError> {
         films_bytes: now.films_bytes,
         pieces_bytes: bytes_in(&data.join("pieces")),
     });
-    Ok(Json(Stats {
+    Ok(Stats {
         utilisation: utilisation(&now.joined, &now.busy, &spans, from, to),
         frames_per_hour: u32::try_from(frames_per_hour).unwrap_or(u32::MAX),
         queue_frames: now.queue_frames,
@@ -173,7 +194,37 @@ pub async fn stats(State(app): State<App>) -> Result<Json<Stats>, MasterError> {
         slaves_busy: now.busy.len(),
         disk: disk.await?,
         errors_24h: failures,
-    }))
+        slaves: by_slave(&spans, from),
+    })
+}
+
+fn by_slave(spans: &[Span], from: Timestamp) -> Vec<SlaveStats> {
+    let mut found = BTreeMap::<SlaveId, SlaveStats>::new();
+    for span in spans.iter().filter(|span| span.ok && span.to_ms >= from) {
+        let none = SlaveStats { id: span.slave, frames_per_hour: 0, samples_per_hour: 0 };
+        let one = found.entry(span.slave).or_insert(none);
+        match span.samples {
+            None => one.frames_per_hour += 1,
+            Some(samples) => one.samples_per_hour += u64::from(samples),
+        }
+    }
+    found.into_values().collect()
+}
+
+/// What each job keeps on the disk, for whoever makes room there.
+#[utoipa::path(get, path = "/sizes", tag = "farm", responses((status = OK, body = [JobSize])))]
+pub async fn sizes(State(app): State<App>) -> Result<Json<Vec<JobSize>>, MasterError> {
+    let size = |job: &Job| JobSize { id: job.id, films_bytes: films_bytes(job) };
+    let is_there = |job: &&Job| job.state != JobState::Deleted;
+    app.owner.look(move |farm| farm.jobs.values().filter(is_there).map(size).collect()).await.map(Json)
+}
+
+fn films_bytes(job: &Job) -> u64 {
+    let film = |task: &Task| match &task.state {
+        TaskState::Done(result) => result.film_bytes,
+        _ => 0,
+    };
+    job.tasks.values().map(film).fold(0, u64::saturating_add)
 }
 
 /// Of all files below; packs of pieces are few and large.
@@ -195,12 +246,16 @@ fn utilisation(
     from: Timestamp,
     to: Timestamp,
 ) -> Option<f64> {
+    let mut of_slave = BTreeMap::<SlaveId, Vec<&Span>>::new();
+    for span in spans {
+        of_slave.entry(span.slave).or_default().push(span);
+    }
     let (mut rendered, mut all) = (0, 0);
     for (slave, joined) in there {
         let begin = from.max(*joined).min(to);
         all += to.0 - begin.0;
         // In order of their ends; what is on its way now is the last.
-        let done = spans.iter().filter(|span| span.slave == *slave).map(|span| (span.from_ms, span.to_ms));
+        let done = of_slave.get(slave).into_iter().flatten().map(|span| (span.from_ms, span.to_ms));
         let mut reached = begin;
         for (since, until) in done.chain(busy.get(slave).map(|since| (*since, to))) {
             let since = since.max(reached);

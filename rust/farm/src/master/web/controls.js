@@ -27,12 +27,13 @@ export function Picture({ src, alt = "", lazy = true }) {
   }</span>`;
 }
 
-/** Share of a whole as a thin line of bars; `values` from 0 to 1. */
-export function Spark({ values, label }) {
-  const w = 4;
-  return html`<svg class="spark" viewBox=${`0 0 ${values.length * w} 20`} preserveAspectRatio="none" role="img" aria-label=${label}>
-    <path d=${values.map((v, i) => (v > 0 ? `M${i * w} 20V${20 - Math.max(1.5, 20 * v)}h${w - 1}V20z` : "")).join("")} />
-  </svg>`;
+/** Parts of a whole, each from 0 to 1, as `most` thin bars, the last at the right. */
+export function Spark({ values, most, label }) {
+  const wide = 4;
+  const first = most - values.length;
+  const bar = (value, at) => (value > 0 ? `M${(first + at) * wide} 20V${(20 - Math.max(1.5, 20 * value)).toFixed(1)}h${wide - 1}V20z` : "");
+  return html`<svg class="spark" viewBox=${`0 0 ${most * wide} 20`} preserveAspectRatio="none" role="img" aria-label=${label}>
+    <path class="ground" d=${`M0 19.5H${most * wide}`} /><path d=${values.map(bar).join("")} /></svg>`;
 }
 
 export function Tabs({ label, tabs, current }) {

@@ -19,6 +19,12 @@ export const revision = signal(0);
 export const slaveName = (id) => slaves.value.get(id)?.name ?? `#${id}`;
 export const jobList = computed(() => [...jobs.value.values()]);
 export const slaveList = computed(() => [...slaves.value.values()]);
+/** Of jobs that have frames waiting: how many such jobs stand before each by priority and age. */
+export const places = computed(() => {
+  const open = jobList.value.filter((job) => job.state === "active" && job.total > job.done + job.failed + job.rendering);
+  open.sort((a, b) => b.priority - a.priority || a.id - b.id);
+  return new Map(open.map((job, place) => [job.id, place]));
+});
 
 const AGAIN_MS = [500, 1000, 2000, 4000];
 

@@ -7,6 +7,7 @@ import { html } from "../html.js";
 import { t } from "../language.js";
 import { info } from "../live.js";
 import { Balance } from "./balance.js";
+import { Disk } from "./disk.js";
 import { Gantt } from "./timeline.js";
 
 export function FarmPage() {
@@ -33,6 +34,7 @@ export function FarmPage() {
       <${Story} id="events" title=${t("What happened")} none=${t("Nothing yet.")} happenings=${history} />
     </div>
     <${Balance} />
+    <${Disk} stats=${stats} />
     <section aria-labelledby="settings"><h2 id="settings">${t("Settings")}</h2><dl class="facts">
       ${fact("netrender", about.version)}
       ${fact(t("The scenes' own Python"), about.scripts ? t("runs, for jobs that need it") : t("does not run"))}

@@ -11,7 +11,7 @@ import { go } from "../route.js";
 import { Files } from "./files.js";
 import { Frames } from "./frames.js";
 import { FramePage } from "./frame.js";
-import { tone } from "./overview.js";
+import { tone, why } from "./overview.js";
 import { Settings } from "./settings.js";
 import { Times } from "./times.js";
 
@@ -59,7 +59,7 @@ function Head({ job }) {
     <nav class="crumbs" aria-label=${t("You are here")}><a href="#/">${t("Jobs")}</a></nav>
     <div class="row">
       <h1><span class="count">${job.id}</span> ${job.name || t("without a name")}</h1>
-      <${State} state=${tone(job)}>${t(job.status)}<//>${job.why ? html`<span class="why">${job.why}</span>` : null}
+      <${State} state=${tone(job)}>${t(job.status)}<//>${why(job) ? html`<span class="why">${why(job)}</span>` : null}
       <div class="row push">
         ${job.state === "paused" ? html`<${Action} icon="play" id="resume" label=${t("Resume")} done=${t("Job {id} goes on.", job)} run=${verb("resume")} />` : null}
         ${job.state === "active" ? html`<${Action} icon="pause" id="pause" label=${t("Pause")} done=${t("Job {id} is paused; what is rendering ends.", job)} run=${verb("pause")} />` : null}

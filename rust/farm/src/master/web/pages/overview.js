@@ -1,11 +1,13 @@
 // All jobs and all slaves at a glance.
 
 import { post } from "../api.js";
-import { Action, Bar, Empty, Figure, Picture, State } from "../controls.js";
-import { duration, fraction, number, version } from "../format.js";
+import { Action, Bar, Empty, Figure, Picture, Spark, State } from "../controls.js";
+import { useDetail } from "../detail.js";
+import { bytes, duration, fraction, number, percent, version } from "../format.js";
 import { html, useMemo, useState } from "../html.js";
 import { plural, t } from "../language.js";
-import { jobList, jobs, loaded, slaveList } from "../live.js";
+import { jobList, jobs, loaded, places, slaveList } from "../live.js";
+import { KEPT, beat, loadOf } from "../load.js";
 import { Table } from "../rows.js";
 import { Priority, dropping } from "./priority.js";
 
@@ -28,6 +30,12 @@ const orders = {
   left: (a, b) => (a.left_s ?? Infinity) - (b.left_s ?? Infinity),
 };
 
+/** Why nothing of a job is rendering, and what stands before it. */
+export function why(job) {
+  const before = job.state === "active" && !job.rendering ? places.value.get(job.id) : 0;
+  return [job.why, before ? plural(before, "{n} job before it", "{n} jobs before it") : null].filter(Boolean).join(" · ");
+}
+
 function JobRow({ item: job, index, context: drags }) {
   const drop = dropping.value?.over === job.id ? (dropping.value.above ? "drop-above" : "drop-below") : dropping.value?.dragged === job.id ? "dragged" : undefined;
   const open = `#/jobs/${job.id}`;
@@ -36,7 +44,7 @@ function JobRow({ item: job, index, context: drags }) {
     <td role="cell" class="c-picture"><a href=${open} tabindex="-1" aria-hidden="true"><${Picture} src=${job.done ? `/thumb_${job.id}.jpg?${job.done}` : null} /></a></td>
     <td role="cell" class="c-id">${job.id}</td>
     <td role="cell" class="c-name"><a href=${open} title=${job.name}>${job.name || t("without a name")}</a><small>${job.category}</small></td>
-    <td role="cell" class="c-state"><${State} state=${tone(job)}>${t(job.status)}<//><small title=${job.why}>${job.why}</small></td>
+    <td role="cell" class="c-state"><${State} state=${tone(job)}>${t(job.status)}<//><small title=${why(job)}>${why(job)}</small></td>
     <td role="cell" class="c-progress"><${Bar} ...${job} label=${t("Frames done of job {id}", job)} /><small>${counted}${
       job.failed ? html` · <b class="bad">${plural(job.failed, "{n} failed", "{n} failed")}</b>` : null
     }${job.rendering ? ` · ${t("{n} rendering", { n: number(job.rendering) })}` : null}</small></td>
@@ -100,7 +108,23 @@ function slaveWord(slave) {
   return slave.paused ? t("Paused") : slave.draining ? t("Stopping") : t("Ready");
 }
 
-function SlaveRow({ item: slave, index }) {
+/** How busy it was while the page is open. */
+function Load({ slave }) {
+  beat.value; // drawn again with each new number
+  const values = loadOf(slave.id);
+  const mean = values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : 0;
+  const label = t("{name} was busy for {part} of the last minutes", { name: slave.name, part: percent(mean) });
+  return html`<${Spark} values=${values} most=${KEPT} label=${label} />`;
+}
+
+/** What it gets done in an hour. */
+function speed(stats) {
+  if (!stats) return "";
+  if (stats.frames_per_hour) return plural(stats.frames_per_hour, "{n} frame/h", "{n} frames/h");
+  return stats.samples_per_hour ? plural(stats.samples_per_hour, "{n} sample/h", "{n} samples/h") : "";
+}
+
+function SlaveRow({ item: slave, index, context: speeds }) {
   const part = fraction(slave.progress);
   const doing =
     slave.job == null
@@ -109,9 +133,9 @@ function SlaveRow({ item: slave, index }) {
         ? html`<a href=${`#/jobs/${slave.job}`}>${t("Job {job}", slave)}</a>`
         : html`<a href=${`#/jobs/${slave.job}/frames/${slave.frame}`}>${t("Job {job}, frame {frame}", slave)}</a>`;
   return html`<tr role="row" aria-rowindex=${index} data-slave=${slave.id}>
-    <td role="cell" class="c-name"><a href=${`#/slaves/${slave.id}`} title=${slave.name}>${slave.name}</a><small>${slave.info.host}</small></td>
+    <td role="cell" class="c-name"><a href=${`#/slaves/${slave.id}`} title=${slave.name}>${slave.name}</a><small title=${t("Finished in the last hour")}>${[slave.info.host, speed(speeds.get(slave.id))].filter(Boolean).join(" · ")}</small></td>
     <td role="cell" class="c-state"><${State} state=${slaveTone(slave)}>${doing ?? slaveWord(slave)}<//><small>${slave.draining ? t("stops after this") : slave.paused && doing ? t("paused after this") : slave.progress}</small></td>
-    <td role="cell" class="c-progress">${doing && html`<${Bar} total=${1} done=${0} rendering=${part ?? 0} label=${t("Progress of {name}", slave)} />`}</td>
+    <td role="cell" class="c-progress">${doing && html`<${Bar} total=${1} done=${0} rendering=${part ?? 0} label=${t("Progress of {name}", slave)} />`}<${Load} slave=${slave} /></td>
     <td role="cell" class="c-machine" title=${slave.info.devices.map((device) => device.name).join("\n")}>${version(slave.blender)}<small>${
       [...new Set(slave.info.devices.map((device) => device.type))].join(", ") || "CPU"
     } · ${plural(slave.threads, "{n} thread", "{n} threads")}</small></td>
@@ -120,7 +144,7 @@ function SlaveRow({ item: slave, index }) {
 
 const slaveRank = (slave) => (slave.state === "ready" ? (slave.job ? 0 : 1) : slave.state === "lost" ? 2 : 3);
 
-function Slaves() {
+function Slaves({ stats }) {
   const [text, setText] = useState("");
   const all = slaveList.value;
   const items = useMemo(() => {
@@ -129,6 +153,7 @@ function Slaves() {
       .filter((slave) => !wanted || `${slave.name} ${slave.info.host}`.toLowerCase().includes(wanted))
       .sort((a, b) => Math.floor(slaveRank(a) / 2) - Math.floor(slaveRank(b) / 2) || a.name.localeCompare(b.name, undefined, { numeric: true }) || a.id - b.id);
   }, [all, text]);
+  const speeds = useMemo(() => new Map((stats?.slaves ?? []).map((one) => [one.id, one])), [stats]);
   const columns = [
     { key: "name", title: t("Slave") },
     { key: "state", title: t("Does") },
@@ -140,12 +165,12 @@ function Slaves() {
       <input type="search" placeholder=${t("Find a slave")} aria-label=${t("Find a slave")} value=${text} onInput=${(event) => setText(event.target.value)} /></header>
     <div class="scroll" tabindex="-1">${
       items.length
-        ? html`<${Table} label=${t("Slaves")} className="slaves" columns=${columns} items=${items} Row=${SlaveRow} />`
+        ? html`<${Table} label=${t("Slaves")} className="slaves" columns=${columns} items=${items} Row=${SlaveRow} context=${speeds} />`
         : loaded.value && html`<${Empty}>${all.length ? t("No slave is like that.") : t("No slaves yet: press Start service in Blender's Slave panel.")}<//>`
     }</div></section>`;
 }
 
-function Figures() {
+function Figures({ stats }) {
   let open = 0;
   let waiting = 0;
   let rendering = 0;
@@ -163,10 +188,17 @@ function Figures() {
     <${Figure} label=${t("Frames waiting")} value=${number(waiting)} />
     <${Figure} label=${t("Frames rendering")} value=${number(rendering)} />
     <${Figure} label=${t("Slaves busy")} value=${number(busy)} note=${t("of {n}", { n: number(ready.length) })} />
+    <${Figure} label=${t("Used in the last hour")} value=${stats?.utilisation == null ? "–" : percent(stats.utilisation)} />
+    <${Figure} label=${t("Frames in the last hour")} value=${stats ? number(stats.frames_per_hour) : "–"} />
+    <${Figure} label=${t("Room on the disk")} value=${bytes(stats?.disk.free_bytes)} />
     ${lost ? html`<${Figure} label=${t("Slaves lost")} value=${number(lost)} tone="bad" />` : null}
   </dl>`;
 }
 
+/** Figures of an hour need not be asked for more often. */
+const REST_MS = 10_000;
+
 export function Overview() {
-  return html`<div class="overview"><h1 class="unseen">${t("Overview")}</h1><${Figures} /><div class="panes"><${Jobs} /><${Slaves} /></div></div>`;
+  const { value: stats } = useDetail("stats", { rest: REST_MS });
+  return html`<div class="overview"><h1 class="unseen">${t("Overview")}</h1><${Figures} stats=${stats} /><div class="panes"><${Jobs} /><${Slaves} stats=${stats} /></div></div>`;
 }
