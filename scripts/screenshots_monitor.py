@@ -57,8 +57,10 @@ def main(target):
             "times": (f"jobs/{first}/times", ".plot .bars"),
             "settings": (f"jobs/{first}/settings", ".facts"),
             "frame": (f"jobs/{first}/frames/12", ".canvas img"),
-            "slave": ("slaves/1", ".facts"),
-            "farm": ("farm", ".facts"),
+            "film": (f"jobs/{first}/frames/12", ".canvas img"),
+            "files": (f"jobs/{first}/files", ".files"),
+            "slave": ("slaves/1", ".strip .bars[d^=M]"),
+            "farm": ("farm", ".strip .bars[d^=M]"),
         }
         loaded = (
             "return [...document.images].every((one) => one.naturalWidth"
@@ -70,6 +72,9 @@ def main(target):
                 for name, (route, sign) in pages.items():
                     browser.open(f"{master.url}/#/{route}")
                     browser.find(sign)
+                    if name == "film":
+                        browser.click("[data-mode='film']")
+                        browser.find(".canvas img[data-shown]")
                     wait_until(lambda: browser.run(loaded), 10, "the pictures are there")
                     browser.picture(Path(target) / f"{name}-{device}-{'dark' if dark else 'light'}.png")
 
