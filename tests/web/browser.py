@@ -155,7 +155,9 @@ class Browser:
 
     def choose(self, css, value):
         """In a list of choices."""
-        Select(self.find(css)).select_by_value(value)
+        options = Select(self.find(css)).options
+        # The attribute may be missing where it would be the text.
+        next(one for one in options if one.get_property("value") == value).click()
 
     def press(self, *keys):
         self.driver.switch_to.active_element.send_keys(*keys)

@@ -887,6 +887,34 @@ def test_a_real_frame_is_seen(farm, browser, blender_program, tmp_path):
     assert wait_until(lambda: browser.run(shown), 10, "the picture is there") == [16, 12]
 
 
+def test_the_passes_of_a_film_are_chosen(farm, browser, any_blender, tmp_path):
+    blend = any_blender.build(tmp_path / "shot.blend", "frames=1-1", "rich")
+    master = farm.master()
+    farm.slave(master, any_blender)
+    job = farm.submit(master, any_blender, blend, "--wait")
+    passes = MasterApi(master.url).get(f"api/v1/jobs/{job}/frames/1/passes").json()
+    layers = {one["layer"] for one in passes}
+    assert len(layers) > 1
+    browser.open(f"{master.url}/#/jobs/{job}/frames/1")
+    browser.click("[data-mode='film']")
+
+    def seen(name):
+        """The picture that is shown as this pass, once it is there."""
+        css = f".canvas:not([aria-busy='true']) img[data-shown='{name}']"
+        look = "const i = document.querySelector(arguments[0]); return i?.complete && i.naturalWidth && i.src"
+        return wait_until(lambda: browser.run(look, css), 20, f"{name} is seen")
+
+    browser.choose("[data-choose='layer']", "ViewLayer")
+    beauty = seen("ViewLayer/Combined")
+    browser.choose("[data-choose='pass']", "Depth")
+    assert seen("ViewLayer/Depth") != beauty
+    # Another layer, with the same pass where it has that
+    other = next(layer for layer in sorted(layers) if layer != "ViewLayer")
+    browser.choose("[data-choose='layer']", other)
+    names = [one["pass"] for one in passes if one["layer"] == other]
+    seen(f"{other}/{'Depth' if 'Depth' in names else names[0]}")
+
+
 def test_a_frame_that_several_render_is_seen_refining(farm, browser, blender_program, tmp_path):
     blend = blender_program.build(tmp_path / "shot.blend", "frames=1-1", "samples=40000", "size=96x54")
     master = farm.master()
