@@ -205,14 +205,15 @@ pub fn why_waiting(farm: &Farm, job: &Job) -> String {
     }
     let ready: Vec<&Slave> = farm.slaves.values().filter(|slave| slave.state == SlaveState::Ready).collect();
     let fit = || ready.iter().filter(|slave| unfit(job, slave).is_none());
-    if let Some(why) = fit().next().and_then(|slave| kept_out(farm, job, slave))
+    let first_fit = fit().next();
+    if let Some(why) = first_fit.and_then(|slave| kept_out(farm, job, slave))
         && fit().all(|slave| kept_out(farm, job, slave).is_some())
     {
         return format!("{why}: start a slave like that, or hand the frame over with what it has");
     }
     match ready.as_slice() {
         [] => "no slave is there: start one".into(),
-        slaves if slaves.iter().all(|slave| unfit(job, slave).is_some()) => {
+        slaves if first_fit.is_none() => {
             let reasons: Vec<_> = slaves
                 .iter()
                 .take(3)

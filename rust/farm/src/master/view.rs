@@ -45,10 +45,11 @@ pub struct Said {
 /// Everything a watcher shows.
 pub fn farm(farm: &Farm, said: &Said, revision: u64) -> FarmView {
     let hands = Hands::of(farm);
+    let begun: Vec<_> = farm.jobs.values().filter(|job| is_begun(farm, job)).collect();
     FarmView {
         revision,
         jobs: farm.jobs.values().filter(|job| job.state != JobState::Deleted).map(|one| job(&hands, one)).collect(),
-        slaves: farm.slaves.values().map(|one| slave(&hands, one, said)).collect(),
+        slaves: farm.slaves.values().map(|one| slave(&hands, &begun, one, said)).collect(),
     }
 }
 
@@ -209,16 +210,24 @@ fn merged_share(share: &Share) -> ShareView {
     ShareView { slave: None, offset: share.offset, samples: share.samples, state: ShareState::Merged, seconds: None }
 }
 
+/// Whether everything there is to do of a job was begun: such a job keeps slaves out that are not like those that began. There
+/// are few, so that many idle slaves need not look at many jobs each.
+fn is_begun(farm: &Farm, job: &Job) -> bool {
+    let mut free = job.open_shares.iter().chain(&job.waiting).peekable();
+    let begun = |frame| job.tasks.get(frame).is_some_and(|task| farm.build_of(task).is_some());
+    job.state == JobState::Active && free.peek().is_some() && free.all(begun)
+}
+
 /// A slave that has nothing to do although there is something to do says why.
-fn idle(farm: &Farm, slave: &Slave) -> String {
-    let mut active = farm.jobs.values().filter(|job| job.state == JobState::Active && unfit(job, slave).is_none());
-    match active.find_map(|job| kept_out(farm, job, slave).map(|why| (job.id, why))) {
+fn idle(farm: &Farm, begun: &[&Job], slave: &Slave) -> String {
+    let mut fit = begun.iter().filter(|job| unfit(job, slave).is_none());
+    match fit.find_map(|job| kept_out(farm, job, slave).map(|why| (job.id, why))) {
         Some((job, why)) => format!("Ready, but can't help with job {job}: {why}"),
         None => "Ready".into(),
     }
 }
 
-fn slave(hands: &Hands<'_>, slave: &Slave, said: &Said) -> SlaveView {
+fn slave(hands: &Hands<'_>, begun: &[&Job], slave: &Slave, said: &Said) -> SlaveView {
     let (progress, report) = (said.progress.get(&slave.id), said.reports.get(&slave.id));
     let leases = hands.by_slave.get(&slave.id).map_or(&[][..], Vec::as_slice);
     let lease = leases.first();
@@ -227,7 +236,7 @@ fn slave(hands: &Hands<'_>, slave: &Slave, said: &Said) -> SlaveView {
         (SlaveState::Lost, _) => "Lost: not heard of for longer than the slave timeout".to_owned(),
         (SlaveState::Gone, _) => "Stopped".to_owned(),
         (SlaveState::Ready, None) => match slave.duty {
-            Duty::Work => idle(hands.farm, slave),
+            Duty::Work => idle(hands.farm, begun, slave),
             Duty::Pause => "Paused: gets no work".to_owned(),
             Duty::Drain | Duty::Stop => "Stopping".to_owned(),
         },
