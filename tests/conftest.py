@@ -12,6 +12,7 @@ import blenders
 import pytest
 from hosts import TwoHosts
 from processes import PROGRAM, FarmEnv
+from screens import new_screen
 
 ROOT = Path(__file__).resolve().parent.parent
 STRICT = os.environ.get("NETRENDER_TEST_STRICT") == "1" or os.environ.get("CI") == "true"
@@ -141,19 +142,8 @@ def screen():
     """DISPLAY of a new X server."""
     if not shutil.which("Xvfb"):
         pytest.skip("no Xvfb")
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "+extension", "GLX"],
-        pass_fds=[write],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write)
-    with os.fdopen(read) as answer:
-        number = answer.readline().strip()
-    assert number, "Xvfb did not start"
-    yield f":{number}"
-    server.terminate()
-    server.wait(10)
+    with new_screen() as display:
+        yield display
 
 
 @pytest.fixture(scope="session")

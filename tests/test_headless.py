@@ -91,15 +91,13 @@ class Addon:
     def script(self, text, *arguments, blend=None):
         file = self.farm.folder / "script.py"
         file.write_text(text)
-        command = [
-            self.blender.path,
-            "-b",
-            "-noaudio",
-            *([blend] if blend else []),
-            "--python-exit-code",
-            "1",
-        ]
-        done = self.farm.run([*command, "--python", file, "--", *arguments], **self.environ)
+        if self.blender.is_python:
+            assert blend is None, "a script opens the file itself there"
+            command = [self.blender.path, file]
+        else:
+            command = [self.blender.path, "-b", "-noaudio", *([blend] if blend else [])]
+            command += ["--python-exit-code", "1", "--python", file]
+        done = self.farm.run([*command, "--", *arguments], **self.environ)
         assert done.code == 0, done.out + done.err
         return done.out
 

@@ -69,6 +69,8 @@ def unregister():
     # The module stays in sys.modules: a compiled module cannot be unloaded, and enabling again finds it
     # there.
     global _module
+    if _module is not None:
+        _module.end_threads()
     _module = None
     forget_path()
 

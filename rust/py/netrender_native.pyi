@@ -216,6 +216,10 @@ def discover(timeout_s: float = 0.3) -> list[dict[str, Any]]:
 def frames(text: str) -> list[int]:
     """The frame numbers that "1-10,15,20-30x2" means, in order, each once. Raises UsageError."""
 
+def end_threads() -> None:
+    """Ends the threads behind all handles, and whatever still runs on them; stop services and cancel transfers first.
+    The next call that needs threads starts new ones."""
+
 def main(argv: Sequence[str]) -> int:
     """The `netrender` command; argv without the program's name. Returns the exit code."""
 

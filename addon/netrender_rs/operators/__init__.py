@@ -3,9 +3,9 @@
 returns when the work is done.
 """
 
-from . import animation, farm, files, jobs, note, pick_up, send, service, slaves
+from . import animation, farm, files, jobs, note, pick_up, send, service, slaves, waiting
 
-LEAVES = (service, farm, files, send, jobs, slaves, pick_up, animation, note)
+LEAVES = (waiting, service, farm, files, send, jobs, slaves, pick_up, animation, note)
 
 
 def register():

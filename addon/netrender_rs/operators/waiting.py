@@ -3,7 +3,21 @@
 blocking in `execute` for scripts. Not registered itself.
 """
 
+import bpy
+
 from .. import native, session
+
+_timers = []  # of operators that wait
+
+
+def register():
+    pass
+
+
+def unregister():
+    """Blender forgets the operators that wait when their classes go, without calling `cancel`."""
+    while _timers:
+        bpy.context.window_manager.event_timer_remove(_timers.pop())
 
 
 class NeedsNative:
@@ -59,6 +73,7 @@ class Waiting(NeedsNative):
         except (OSError, ValueError, RuntimeError, *native.errors()) as error:
             return self.refuse(error)
         self._timer = context.window_manager.event_timer_add(0.1, window=context.window)
+        _timers.append(self._timer)
         context.window_manager.modal_handler_add(self)
         session.redraw()
         return {"RUNNING_MODAL"}
@@ -77,6 +92,7 @@ class Waiting(NeedsNative):
     def cancel(self, context):
         """Blender calls this when a file is opened meanwhile: the work goes on, the session looks after it."""
         if self._timer is not None:  # removing a timer twice crashes Blender
+            _timers.remove(self._timer)
             context.window_manager.event_timer_remove(self._timer)
             self._timer = None
         session.redraw()

@@ -5,31 +5,12 @@
 
 mod client;
 mod errors;
+mod runtime;
 mod services;
 
 use pyo3::prelude::*;
-use std::{
-    sync::{Mutex, OnceLock, PoisonError},
-    time::Duration,
-};
-use tokio::runtime::Runtime;
-
-/// One runtime for all handles, made at the first need and kept: Blender may disable and enable the add-on at will.
-fn runtime() -> PyResult<&'static Runtime> {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    static MAKING: Mutex<()> = Mutex::new(());
-    let _one = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime);
-    }
-    let made = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(4)
-        .thread_name("netrender")
-        .enable_all()
-        .build()
-        .map_err(|error| errors::NetrenderError::new_err(format!("this machine gives no threads: {error}")))?;
-    Ok(RUNTIME.get_or_init(|| made))
-}
+use runtime::runtime;
+use std::time::Duration;
 
 /// Masters heard on UDP 8000 within the time.
 #[pyfunction]
@@ -49,6 +30,12 @@ fn frames(text: &str) -> PyResult<Vec<i32>> {
     let list: netrender_core::frames::FrameList =
         text.trim().parse().map_err(|error| errors::UsageError::new_err(format!("{error}")))?;
     Ok(list.frames().into_iter().map(|frame| frame.0).collect())
+}
+
+/// Ends the threads behind all handles. The next call that needs some starts new ones.
+#[pyfunction]
+fn end_threads(py: Python<'_>) {
+    py.detach(runtime::end);
 }
 
 /// The `netrender` command; returns the exit code.
@@ -82,6 +69,7 @@ fn netrender_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<client::Transfer>()?;
     module.add_function(wrap_pyfunction!(discover, module)?)?;
     module.add_function(wrap_pyfunction!(frames, module)?)?;
+    module.add_function(wrap_pyfunction!(end_threads, module)?)?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(console_script, module)?)?;
     Ok(())
