@@ -7,77 +7,16 @@ import os
 import sys
 import time
 import traceback
+from pathlib import Path
 
 import bpy
 
+sys.path.insert(0, str(Path(__file__).parent))
+from stop_watch import TURN_S, saving, spent, watch
+
 MASTER, *FILES = sys.argv[sys.argv.index("--") + 1 :]
-TURN_S = 0.004
-spent = {}  # what of ours ran on the main thread -> the longest time it took, in seconds
-saving = [0.0]
 gaps = []  # between turns of a timer that does nothing else: how long Blender was busy, with whatever
 last_turn = [None]
-
-
-def timed(name, call):
-    def run(*arguments):
-        began, saved = time.perf_counter(), saving[0]
-        try:
-            return call(*arguments)
-        finally:
-            took = time.perf_counter() - began - (saving[0] - saved)
-            spent[name] = max(spent.get(name, 0.0), took)
-
-    # Blender gives a function as many arguments as it says it takes.
-    return {
-        0: lambda: run(),
-        2: lambda a, b: run(a, b),
-        3: lambda a, b, c: run(a, b, c),
-        8: lambda a, b, c, d, e, f, g, h: run(a, b, c, d, e, f, g, h),
-    }[call.__code__.co_argcount]
-
-
-def watch():
-    """Every door by which Blender's main thread comes into the add-on."""
-    from netrender_rs import handing_over, panels, session
-    from netrender_rs.operators import waiting
-
-    session.read_all = timed("timer", session.read_all)
-    waiting.Waiting.modal = timed("modal", waiting.Waiting.modal)
-    waiting.Waiting.invoke = timed("invoke", waiting.Waiting.invoke)
-    waiting.Waiting.conclude = timed("conclude", waiting.Waiting.conclude)
-    for panel in panels.CLASSES:
-        for name in ("draw", "draw_item"):
-            if name in vars(panel):
-                setattr(panel, name, timed(f"{panel.__name__}.{name}", getattr(panel, name)))
-
-    class Saving:
-        """`bpy.ops.wm` with a stop watch: saving the copy is the one thing that may take its time."""
-
-        def __getattr__(self, name):
-            operator = getattr(bpy.ops.wm, name)
-
-            def run(*arguments, **keywords):
-                began = time.perf_counter()
-                try:
-                    return operator(*arguments, **keywords)
-                finally:
-                    saving[0] += time.perf_counter() - began
-
-            return run
-
-    class Operators:
-        wm = Saving()
-
-        def __getattr__(self, name):
-            return getattr(bpy.ops, name)
-
-    class Blender:
-        ops = Operators()
-
-        def __getattr__(self, name):
-            return getattr(bpy, name)
-
-    handing_over.bpy = Blender()
 
 
 def area():

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much later Blender's main thread is with the add-on at work than without it: while GIBIBYTES are sent, while
+four films are fetched, and while the jobs of a list of a thousand change a thousand times a second. Each load in TURNS
+with nothing in between; medians."""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+os.environ.setdefault("NETRENDER_TEST_PROGRAM", "target/release/netrender")
+os.environ["NETRENDER_TEST_PROGRAM"] = str(Path(os.environ["NETRENDER_TEST_PROGRAM"]).absolute())
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+import blenders
+from bench_restart import digest, write_log
+from blenders import HERE
+from chaos import fake_blender
+from gui.test_panels import new_screen
+from processes import FarmEnv
+from test_headless import Addon
+from test_leaks import QUIET
+
+STORY = HERE / "gui" / "stalls_in_blender.py"
+JOBS, UPDATES_PER_S, SENDERS, LIST_S = 1000, 1000, 4, 20
+
+
+def queue():
+    """The log of a master with jobs that nobody renders."""
+    for job in range(1, JOBS + 1):
+        spec = {
+            "name": f"sh{job:04}_lighting",
+            "category": f"Episode {job % 12}",
+            "frames": "1-100",
+            "engine": fake_blender.ENGINE,
+            "blender": fake_blender.VERSION[:2],
+            "width": fake_blender.WIDTH,
+            "height": fake_blender.HEIGHT,
+            "manifest": digest("manifest", job),
+        }
+        yield {"type": "job_accepted", "job": job, "spec": spec}
+
+
+class Editors:
+    """Edit one job after the other, so many times a second, until it is over."""
+
+    def __init__(self, url):
+        self.host, self.over, self.done = url.split("//")[1].rstrip("/"), threading.Event(), [0] * SENDERS
+        self.threads = [threading.Thread(target=self.edit, args=(n,)) for n in range(SENDERS)]
+        self.began = time.monotonic()
+        for thread in self.threads:
+            thread.start()
+
+    def edit(self, mine):
+        line = http.client.HTTPConnection(self.host, timeout=60)
+        while not self.over.is_set():
+            number = self.done[mine] * SENDERS + mine
+            self.over.wait(max(0.0, self.began + number / UPDATES_PER_S - time.monotonic()))
+            body = json.dumps({"category": f"Edit {number}"})
+            line.request(
+                "PATCH", f"/api/v1/jobs/{number % JOBS + 1}", body, {"Content-Type": "application/json"}
+            )
+            answer = line.getresponse()
+            said = answer.read()
+            assert answer.status == 200, said
+            self.done[mine] += 1
+
+    def close(self):
+        """How many a second it became."""
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+        return sum(self.done) / (time.monotonic() - self.began)
+
+
+class Bench:
+    def __init__(self, farm, screen, blender, turns):
+        self.farm, self.blender, self.turns = farm, blender, turns
+        addon = Addon(farm, blender)
+        addon.script(QUIET)
+        self.environ = {**addon.environ, "DISPLAY": screen, "LIBGL_ALWAYS_SOFTWARE": "1"}
+
+    def run(self, load, blend, master, *what):
+        command = [self.blender.path, "--window-geometry", 0, 0, 1200, 900, blend, "--python", STORY]
+        done = self.farm.run(
+            [*command, "--", load, master.url, self.turns, *what], timeout_s=3000, **self.environ
+        )
+        assert done.code == 0, done.out + done.err
+        return json.loads(re.search(r"^FIGURES (.*)", done.out, re.MULTILINE)[1])
+
+    def send(self, gibibytes):
+        blend = self.blender.build(self.farm.folder / "shots" / "a.blend", "rich")
+        files = []
+        for turn in range(self.turns):
+            files.append(blend.parent / f"noise-{turn}.bin")
+            with files[-1].open("wb") as file:
+                for _ in range(int(gibibytes * 1024)):
+                    file.write(os.urandom(1 << 20))
+        os.sync()
+        master = self.farm.master(name="sent", data=self.farm.folder / "sent")
+        figures = self.run("send", blend, master, *files)
+        for file in files:
+            file.unlink()
+        self.farm.stop(master)
+        return figures
+
+    def fetch(self):
+        blend = self.blender.build(
+            self.farm.folder / "large" / "a.blend", "rich", "size=1920x1080", "frames=1-4"
+        )
+        master = self.farm.master(name="films", data=self.farm.folder / "films")
+        slave = self.farm.slave(master, self.blender, name="anna")
+        job = self.farm.submit(master, self.blender, blend, "--wait")
+        self.farm.stop(slave)
+        folder = self.farm.folder / "fetched"
+        figures = self.run("fetch", blend, master, job, folder)
+        films = [path.stat().st_size / 1e6 for path in folder.rglob("*.exr")]
+        print(f"fetch: four films of {statistics.median(films):.0f} MB a turn")
+        self.farm.stop(master)
+        return figures
+
+    def list(self):
+        blend = self.farm.folder / "shots" / "a.blend"
+        data = self.farm.folder / "busy"
+        self.farm.stop(self.farm.master(data=data))
+        write_log(data / "farm.db", queue())
+        # So many requests a second would be as many lines in its log.
+        self.farm.environ["RUST_LOG"] = "warn,netrender_farm::cli=info"
+        master = self.farm.master(data=data)
+        editors = Editors(master.url)
+        try:
+            return self.run("list", blend, master, LIST_S)
+        finally:
+            print(f"list: {JOBS} jobs, {editors.close():.0f} updates a second")
+            self.farm.stop(master)
+
+
+def show(load, figures):
+    for key in ("p99", "max"):
+        without, with_ = (
+            statistics.median(turn[side][key] for turn in figures) for side in ("without", "with")
+        )
+        added = statistics.median(turn["with"][key] - turn["without"][key] for turn in figures)
+        print(f"{load}: {key:4} without {without:6.1f} ms, with {with_:6.1f} ms, added {added:6.1f} ms")
+    longest = {}
+    for turn in figures:
+        for name, took in turn["ours_ms"].items():
+            longest[name] = max(longest.get(name, 0), took)
+    listed = ", ".join(f"{n} {ms}" for n, ms in sorted(longest.items(), key=lambda x: -x[1])[:6])
+    print(f"{load}: longest of ours, ms: {listed}")
+    took = statistics.median(turn["took_s"] for turn in figures)
+    saving = max(turn["saving_the_copy_ms"] for turn in figures)
+    print(f"{load}: {took:.1f} s a turn; saving the copy {saving:.0f} ms, not counted above", flush=True)
+
+
+def main(gibibytes, turns, loads):
+    blender = blenders.find_program()
+    with contextlib.ExitStack() as stack:
+        screen = stack.enter_context(contextlib.contextmanager(new_screen)())
+        # Not in /tmp, which may be memory: what is sent is written to a disk.
+        target = Path(__file__).resolve().parent.parent / "target"
+        farm = FarmEnv(Path(stack.enter_context(tempfile.TemporaryDirectory(dir=target))))
+        stack.callback(farm.close)
+        bench = Bench(farm, screen, blender, turns)
+        blender.build(farm.folder / "shots" / "a.blend", "rich")
+        for load in loads:
+            show(load, bench.send(gibibytes) if load == "send" else getattr(bench, load)())
+
+
+main(float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:] or ["send", "fetch", "list"])
