@@ -89,10 +89,10 @@ def artist(any_blender, tmp_path):
     return Artist(any_blender, tmp_path)
 
 
-def scene(blender, folder, *wishes):
+def scene(blender, folder, samples=4):
     """Two view layers, AOV, Cryptomatte, and a compositor that uses them."""
     blend = folder / "shot.blend"
-    blender.run(blenders.SCENES / "finish.py", blend, 4, *wishes)
+    blender.run(blenders.SCENES / "finish.py", blend, samples)
     return blend
 
 
@@ -221,7 +221,7 @@ def test_in_the_render_window(farm, blender_program, screen, tmp_path, record_pr
     # Given a scene of ten frames with a compositor, a long one that two slaves share, and what this machine makes of it
     addon = Addon(farm, blender_program)
     addon.script("import bpy; bpy.context.preferences.view.show_splash = False; bpy.ops.wm.save_userpref()")
-    blend = scene(blender_program, tmp_path)
+    blend = scene(blender_program, tmp_path, 100)
     long = blender_program.build(tmp_path / "long.blend", "frames=1-1", "samples=60000", "size=160x90")
     master = farm.master()
     for name in ("anna", "ben"):
@@ -257,5 +257,6 @@ def test_in_the_render_window(farm, blender_program, screen, tmp_path, record_pr
     assert (told["shown"], told["range"]) == (list(range(1, 11)), [1, 10])
     assert_same_pictures(tmp_path / "ours", tmp_path / "local", range(1, 11))
     assert told["looks"] >= 2
-    pictures = [(photos / f"animation-{n}.png").read_bytes() for n in (1, 4, 8)]
-    assert len(set(pictures)) == 3, "the window did not change"
+    pictures = [path.read_bytes() for path in photos.glob("animation-*.png")]
+    assert len(pictures) > 1
+    assert len(set(pictures)) == len(pictures), "the window did not change"

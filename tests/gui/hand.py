@@ -50,19 +50,18 @@ def under_mouse(where, place, region):
     return ""
 
 
-def look(kind, parts=(0.3, 0.7, 0.97), region="WINDOW"):
-    """{what it does: (window, x, y)} of every button of an editor, seen by going over it with the mouse."""
+def find(kind, word, parts, region="WINDOW"):
+    """(window, x, y) of the button whose doing has this word, as the mouse comes upon it from the bottom up at these
+    parts of the width; None when it is not to be seen."""
     where, place = area(kind)
-    found = {}
     ground = region_of(place, region)
     for part in parts:
         x = ground.x + ground.width * part
-        for y in range(ground.y + ground.height - 4, ground.y + 2, -STEP_PX):
+        for y in range(ground.y + 4, ground.y + ground.height - 2, STEP_PX):
             yield from move(where, x, y)
-            yield from move(where, x + 1, y)
-            found.setdefault(under_mouse(where, place, ground), (where, x, y))
-    found.pop("", None)
-    return found
+            if word in under_mouse(where, place, ground):
+                return where, x, y
+    return None
 
 
 def click(at):

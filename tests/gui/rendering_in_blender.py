@@ -12,7 +12,7 @@ from pathlib import Path
 import bpy
 
 sys.path.insert(0, str(Path(__file__).parent))
-from hand import area, click, look, press, run, until, wheel, window
+from hand import area, click, find, press, run, until, wheel, window
 
 BLEND, LONG, URL, OUT, PHOTOS = sys.argv[sys.argv.index("--") + 1 :]
 told = {"shown": []}
@@ -45,10 +45,12 @@ def open_scene(blend):
 
 def button(word):
     yield from wheel("PROPERTIES", down=True)
-    found = yield from look("PROPERTIES", parts=(0.5,))
-    places = [at for what, at in found.items() if word in what]
-    assert len(places) == 1, (word, sorted(found))
-    return places[0]
+    at = yield from find("PROPERTIES", word, (0.5,))
+    if not at:
+        yield from wheel("PROPERTIES", down=False)
+        at = yield from find("PROPERTIES", word, (0.5,))
+    assert at, word
+    return at
 
 
 def is_rendering():
@@ -69,9 +71,8 @@ def animation():
     bpy.app.handlers.render_write.append(saw)
     yield from click((yield from button("netrender.animate")))
     photographed = 0
-    yield from until(lambda: told["shown"], "the first frame")
-    while is_rendering() or len(told["shown"]) < 10:
-        if len(told["shown"]) > photographed and len(told["shown"]) in (1, 4, 8):
+    while not told["shown"] or is_rendering():
+        if len(told["shown"]) >= photographed + (3 if photographed else 1):
             photographed = len(told["shown"])
             yield from rest(3)
             photograph(f"animation-{photographed}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import bpy
 
 sys.path.insert(0, str(Path(__file__).parent))
-from hand import area, click, look, press, run, until, wheel, window
+from hand import area, click, find, press, run, until, wheel, window
 
 ZIP, BLEND, URL, PHOTOS = sys.argv[sys.argv.index("--") + 1 :]
 
@@ -27,11 +27,10 @@ def rest(steps=15):
         yield
 
 
-def of(found, word):
-    """Where the one button is whose doing has this word."""
-    places = [at for what, at in found.items() if word in what]
-    assert len(places) == 1, (word, sorted(found))
-    return places[0]
+def press_button(kind, word, parts, region="WINDOW"):
+    at = yield from find(kind, word, parts, region)
+    assert at, f"there is no button for {word}"
+    yield from click(at)
 
 
 def install():
@@ -40,34 +39,35 @@ def install():
     bpy.context.preferences.active_section = "ADDONS"
     yield from rest()
     where, _ = area("PREFERENCES")
-    found = yield from look("PREFERENCES", parts=(0.6, 0.75, 0.9))
-    yield from click(of(found, "preferences.addon_install"))
+    yield from press_button("PREFERENCES", "preferences.addon_install", (0.75, 0.6, 0.9))
     yield from until(lambda: area("FILE_BROWSER"), "a file browser opens")
     yield from rest()
     _, browser = area("FILE_BROWSER")
     browser.spaces.active.params.directory = str(Path(ZIP).parent).encode()
     browser.spaces.active.params.filename = Path(ZIP).name
     yield from rest()
-    found = yield from look("FILE_BROWSER", parts=(0.5, 0.7, 0.8, 0.9), region="EXECUTE")
-    yield from click(of(found, "file.execute"))
+    yield from press_button("FILE_BROWSER", "file.execute", (0.7, 0.8, 0.9, 0.5), region="EXECUTE")
     yield from until(lambda: not area("FILE_BROWSER"), "it is installed")
     yield from rest()
     yield from photograph("installed")
-    found = yield from look("PREFERENCES", parts=(0.03, 0.05, 0.07, 0.09, 0.11))
-    yield from click(of(found, 'addon_enable(module="netrender_rs"'))
+    enable = 'addon_enable(module="netrender_rs"'
+    yield from press_button("PREFERENCES", enable, (0.07, 0.05, 0.09, 0.03, 0.11))
     yield from until(lambda: "netrender_rs" in bpy.context.preferences.addons, "it is enabled")
     yield from photograph("enabled")
     with bpy.context.temp_override(window=where):
         bpy.ops.wm.window_close()
 
 
-def button(word, parts=(0.5, 0.97, 0.985)):
+WIDE, ICON = (0.5,), (0.985, 0.97)
+
+
+def button(word, parts=WIDE):
     """Where a button of the render properties is; scrolled to, if need be."""
     yield from wheel("PROPERTIES", down=True)
     for _ in range(5):
-        found = yield from look("PROPERTIES", parts=parts)
-        if any(word in what for what in found):
-            return of(found, word)
+        at = yield from find("PROPERTIES", word, parts)
+        if at:
+            return at
         yield from wheel("PROPERTIES", down=False, turns=12)
     raise AssertionError(f"there is no button for {word}")
 
@@ -96,7 +96,7 @@ def story():
     client = session.client_for(URL)
 
     # She presses the two arrows, and the master is there
-    yield from click((yield from button("netrender.find_master")))
+    yield from click((yield from button("netrender.find_master", ICON)))
     yield from until(lambda: settings.client.master, "a master is found")
     assert settings.client.master == URL, settings.client.master
     yield from until(lambda: len(state.client_farm.slaves) == 2, "its slaves are seen")
@@ -113,7 +113,7 @@ def story():
 
     # Get Frame brings it into an Image Editor
     scene.frame_current = 2
-    yield from click((yield from button("netrender.get_frame")))
+    yield from click((yield from button("netrender.get_frame", ICON)))
     yield from until(lambda: state.last_file, "the frame is here")
     yield from until(lambda: area("IMAGE_EDITOR"), "an image editor shows it")
     _, editor = area("IMAGE_EDITOR")
@@ -127,16 +127,19 @@ def story():
     yield from click((yield from button("netrender.send_job")))
     yield from until(lambda: state.last_job == 2, "the second job is sent")
     yield from until(lambda: state.client_farm.selected_job().number == 2, "it is selected")
-    yield from click((yield from button("netrender.blacklist_slave")))
+    yield from click((yield from button("netrender.blacklist_slave", ICON)))
     yield from until(lambda: client.job(2)["blacklist"], "a slave is kept from it")
-    yield from click((yield from button("netrender.cancel_job")))
+    at = yield from button("netrender.cancel_job", ICON)
+    yield from click(at)
+    yield from rest()
+    yield from press(at[0], "RET", at[1], at[2])  # yes, really
     yield from until(lambda: client.job(2)["state"] == "canceled", "it is canceled")
     yield from photograph("canceled")
 
     # This machine renders, too
     yield from choose_mode(0.83)
     yield from until(lambda: settings.mode == "SLAVE", "the mode is Slave")
-    yield from click((yield from button("netrender.find_master")))
+    yield from click((yield from button("netrender.find_master", ICON)))
     yield from until(lambda: settings.slave.master == URL, "the slave's master is found")
     yield from click((yield from button("netrender.start_slave")))
     yield from until(lambda: session.slave.snapshot["state"] == "idle", "it waits for work")
