@@ -23,8 +23,8 @@ import blenders
 from bench_restart import digest, write_log
 from blenders import HERE
 from chaos import fake_blender
-from gui.test_panels import new_screen
 from processes import FarmEnv
+from screens import new_screen
 from test_headless import Addon
 from test_leaks import QUIET
 
@@ -170,7 +170,7 @@ def show(load, figures):
 def main(gibibytes, turns, loads):
     blender = blenders.find_program()
     with contextlib.ExitStack() as stack:
-        screen = stack.enter_context(contextlib.contextmanager(new_screen)())
+        screen = stack.enter_context(new_screen())
         # Not in /tmp, which may be memory: what is sent is written to a disk.
         target = Path(__file__).resolve().parent.parent / "target"
         farm = FarmEnv(Path(stack.enter_context(tempfile.TemporaryDirectory(dir=target))))

@@ -5,7 +5,6 @@ import json
 import re
 
 from blenders import HERE
-from gui.test_panels import screen  # noqa: F401 - a fixture
 from test_headless import Addon
 
 STORY = HERE / "gui" / "cycles_in_blender.py"
@@ -17,7 +16,7 @@ bpy.ops.wm.save_userpref()
 """
 
 
-def count(farm, blender, cycles, screen=None):  # noqa: F811
+def count(farm, blender, cycles, screen=None):
     """What a Blender has before and after so many cycles; with windows where there is a screen."""
     addon = Addon(farm, blender)
     addon.script(QUIET)
@@ -51,5 +50,5 @@ def test_without_windows(farm, blender_module):
     assert_nothing_left(count(farm, blender_module, 3))
 
 
-def test_with_windows(farm, blender_program, screen):  # noqa: F811
+def test_with_windows(farm, blender_program, screen):
     assert_nothing_left(count(farm, blender_program, 3, screen))
