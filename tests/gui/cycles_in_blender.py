@@ -152,7 +152,8 @@ def until(look, what):
 
 def seen(session):
     """What the master says of its only job."""
-    return next(iter(session.master.read()["jobs"]), {"rendering": 0, "done": 0})
+    session.master.read()
+    return next(iter(session.master_farm.jobs.values()), {"rendering": 0, "done": 0})
 
 
 def cycle(number):
