@@ -3,7 +3,7 @@
 parts come up; they go down in reverse.
 """
 
-from . import native, rows, settings, writing, session, takes, engine, operators, panels  # isort: skip
+from . import languages, native, rows, settings, writing, session, takes, engine, operators, panels  # isort: skip
 
 bl_info = {
     "name": "Network Render (netrender-rs)",
@@ -16,7 +16,7 @@ bl_info = {
 }
 
 # Engine after session: an unregistered engine must not be asked to serve without one.
-LEAVES = (native, rows, settings, writing, session, takes, engine, operators, panels)
+LEAVES = (languages, native, rows, settings, writing, session, takes, engine, operators, panels)
 
 
 def register():

@@ -15,6 +15,7 @@ import time
 import bpy
 
 from . import native, passes, services, session, settings, takes
+from .languages import rpt_
 
 LOOP_S = 0.1  # how soon a signal is noticed
 USAGE_ERROR = 2
@@ -45,8 +46,10 @@ class NETRENDER_RE_engine(bpy.types.RenderEngine):
             return
         if not bpy.app.background:
             self.error_set(
-                "Press Start Service in Render Properties > Network Render. Rendering with this engine "
-                "runs a service only without a window: blender -b FILE.blend -a"
+                rpt_(
+                    "Press Start Service in Render Properties > Network Render. Rendering with this engine "
+                    "runs a service only without a window: blender -b FILE.blend -a"
+                )
             )
             return
         if mode == "CLIENT":

@@ -9,13 +9,14 @@ import os
 import bpy
 
 from . import services, session, settings
+from .languages import rpt_
 from .trace.netrender_trace_scene import has_camera
 
 
 def obstacle():
     """Why the open file can't be sent; "" when it can."""
     if not bpy.data.filepath:
-        return "Save the .blend file first: the farm needs its place to find textures and libraries"
+        return rpt_("Save the .blend file first: the farm needs its place to find textures and libraries")
     return ""
 
 
@@ -23,10 +24,12 @@ def check(scene):
     """Raises ValueError for a scene that nobody could render."""
     if scene.frame_start > scene.frame_end:
         raise ValueError(
-            f"The frame range {scene.frame_start} to {scene.frame_end} is empty. Set it in Output > Frame Range"
+            rpt_("The frame range {} to {} is empty. Set it in Output > Frame Range").format(
+                scene.frame_start, scene.frame_end
+            )
         )
     if not has_camera(scene):
-        raise ValueError(f"Scene '{scene.name}' has no camera to render from. Add one")
+        raise ValueError(rpt_("Scene '{}' has no camera to render from. Add one").format(scene.name))
 
 
 def client_for(scene):

@@ -21,6 +21,7 @@ import bpy
 
 from . import closer, native, thumbs, writing
 from .background import Background
+from .languages import rpt_
 from .mirror import STOPPED, Mirror
 
 INTERVAL_S = 0.25  # while something moves
@@ -187,7 +188,7 @@ def client_of_master():
     global _master_client
     url = master.snapshot.get("url") if master.running() else ""
     if not url:
-        raise RuntimeError("The master in this Blender is not running. Press Start Service")
+        raise RuntimeError(rpt_("The master in this Blender is not running. Press Start Service"))
     if _master_client is None or _master_client[0] != url:
         _master_client = (url, native.module().Client(url))
     return _master_client[1]
@@ -403,9 +404,11 @@ def note_ends(news):
             continue
         _own_jobs.discard(own)
         if job["state"] == "finished":
-            _notes.append(("INFO", f"Job {number} ({job['name']}) is finished: {job['done']} frames"))
+            words = rpt_("Job {} ({}) is finished: {} frames").format(number, job["name"], job["done"])
+            _notes.append(("INFO", words))
         elif job["state"] == "failed":
-            words = f"Job {number} ({job['name']}) failed: {job['failed']} of {job['total']} frames"
+            words = rpt_("Job {} ({}) failed: {} of {} frames")
+            words = words.format(number, job["name"], job["failed"], job["total"])
             _notes.append(("WARNING", words))
 
 

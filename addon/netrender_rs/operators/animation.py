@@ -7,13 +7,14 @@ import bpy
 from bpy.props import IntProperty, StringProperty
 
 from .. import handing_over, native, session, settings, takes
+from ..languages import rpt_
 from .send import Send
 from .waiting import Waiting
 
 
 def obstacle():
     if bpy.app.is_job_running("RENDER"):
-        return "Blender is rendering"
+        return rpt_("Blender is rendering")
     return ""
 
 
@@ -31,7 +32,10 @@ class Plays:
         if scene.render.is_movie_format and len(takes.runs(take.frames)) > 1:
             take.end()
             raise ValueError(
-                "These frames have gaps and cannot go into one movie. Choose an image format in Output > File Format"
+                rpt_(
+                    "These frames have gaps and cannot go into one movie. Choose an image format in "
+                    "Output > File Format"
+                )
             )
         takes.play(take, scene, self._is_script, ended)
         if self._is_script and take.problem:
@@ -45,11 +49,12 @@ def ended(take):
 
 
 class NETRENDER_OT_animate(Plays, Send, bpy.types.Operator):
-    """Send the scene's frames and show each as it comes, then compose and write it as the scene says. ESC in the render
-    window cancels the job"""
-
     bl_idname = "netrender.animate"
     bl_label = "Animation on Network"
+    bl_description = (
+        "Send the scene's frames and show each as it comes, then compose and write it as the scene says. "
+        "ESC in the render window cancels the job"
+    )
 
     @classmethod
     def obstacle(cls, context):
@@ -64,11 +69,12 @@ class NETRENDER_OT_animate(Plays, Send, bpy.types.Operator):
 
 
 class NETRENDER_OT_get_animation(Plays, Waiting, bpy.types.Operator):
-    """Get every finished frame, compose it, and write it to the output path in the scene's format. Overwrite and
-    Placeholders in Output Properties are respected, so that what broke off can be continued"""
-
     bl_idname = "netrender.get_animation"
     bl_label = "Get Animation"
+    bl_description = (
+        "Get every finished frame, compose it, and write it to the output path in the scene's format. Overwrite and "
+        "Placeholders in Output Properties are respected, so that what broke off can be continued"
+    )
 
     job: IntProperty(
         name="Job",
@@ -84,14 +90,14 @@ class NETRENDER_OT_get_animation(Plays, Waiting, bpy.types.Operator):
     def begin(self, context):
         number = self.job or session.last_job
         if not number:
-            raise ValueError("No job was sent from this Blender yet. Give the number of the job to get")
+            raise ValueError(rpt_("No job was sent from this Blender yet. Give the number of the job to get"))
         return session.Background(handing_over.client_for(context.scene).job, number)
 
     def finish(self, context, work):
         detail = work.result
         frames = [task["frame"] for task in detail["tasks"] if task["state"] == "done"]
         if not frames:
-            raise ValueError(f"No frame of job {detail['id']} is finished yet")
+            raise ValueError(rpt_("No frame of job {} is finished yet").format(detail["id"]))
         scene = context.scene
         self.play(context, takes.Take(scene, detail["spec"]["engine"], frames, detail["id"], is_own=False))
 
@@ -118,7 +124,7 @@ class NETRENDER_OT_get_jpegs(Waiting, bpy.types.Operator):
     def begin(self, context):
         number = self.job or session.last_job
         if not number:
-            raise ValueError("No job was sent from this Blender yet. Give the number of the job to get")
+            raise ValueError(rpt_("No job was sent from this Blender yet. Give the number of the job to get"))
         output = os.path.dirname(os.path.abspath(bpy.path.abspath(context.scene.render.filepath)))
         folder = os.path.abspath(bpy.path.abspath(self.directory)) if self.directory else ""
         folder = folder or os.path.join(output, f"job_{number}_jpeg")
@@ -129,7 +135,7 @@ class NETRENDER_OT_get_jpegs(Waiting, bpy.types.Operator):
 
     def finish(self, _context, work):
         files = work.snapshot["files"]
-        self.report({"INFO"}, f"{len(files)} JPEGs in {os.path.dirname(files[0])}")
+        self.report({"INFO"}, rpt_("{} JPEGs in {}").format(len(files), os.path.dirname(files[0])))
 
 
 CLASSES = (NETRENDER_OT_animate, NETRENDER_OT_get_animation, NETRENDER_OT_get_jpegs)

@@ -5,6 +5,7 @@ import bpy
 from bpy.props import FloatProperty, IntProperty, StringProperty
 
 from .. import handing_over, native, session
+from ..languages import rpt_
 from .waiting import NeedsNative, Waiting
 
 
@@ -30,8 +31,8 @@ def unreachable(farm):
     if farm.is_connected():
         return ""
     if farm is session.master_farm:
-        return "The master in this Blender is not running"
-    return "Not connected to a master"
+        return rpt_("The master in this Blender is not running")
+    return rpt_("Not connected to a master")
 
 
 class NETRENDER_OT_find_master(Waiting, bpy.types.Operator):
@@ -62,17 +63,18 @@ class NETRENDER_OT_find_master(Waiting, bpy.types.Operator):
         if not masters:
             self.report(
                 {"WARNING"},
-                "No master heard. Start one, or type its address if it is in another network",
+                rpt_("No master heard. Start one, or type its address if it is in another network"),
             )
             return {"CANCELLED"}
         if len(masters) == 1:
             address_holder(context.scene).master = masters[0].url
-            self.report({"INFO"}, f"Found master {masters[0].name}: {masters[0].url}")
+            self.report({"INFO"}, rpt_("Found master {}: {}").format(masters[0].name, masters[0].url))
         elif self._interactive:
             bpy.ops.wm.call_menu(name=NETRENDER_MT_masters.__name__)
         else:
             heard = ", ".join(f"{m.name} ({m.url})" for m in masters)
-            self.report({"WARNING"}, f"Several masters heard, set one as the address: {heard}")
+            words = rpt_("Several masters heard, set one as the address: {}").format(heard)
+            self.report({"WARNING"}, words)
         return {"FINISHED"}
 
 

@@ -5,6 +5,7 @@ import bpy
 from bpy.props import BoolProperty, IntProperty
 
 from .. import native, session
+from ..languages import rpt_
 from .farm import client_of_panel, mirror_of, unreachable
 from .waiting import NeedsNative
 
@@ -81,7 +82,7 @@ def job_obstacle(context, unfit):
     if shown is None:
         return ""
     row = shown.selected_job()
-    return unreachable(shown.mirror()) or ("Select a job first" if row is None else unfit(row))
+    return unreachable(shown.mirror()) or (rpt_("Select a job first") if row is None else unfit(row))
 
 
 def number_of_job(given, context):
@@ -92,7 +93,7 @@ def number_of_job(given, context):
     number = given or (row.number if row is not None else 0) or session.last_job
     if not number:
         raise ValueError(
-            "No job is selected, and none was sent from this Blender yet. Give the number of the job"
+            rpt_("No job is selected, and none was sent from this Blender yet. Give the number of the job")
         )
     return number
 
@@ -106,7 +107,7 @@ class NETRENDER_OT_cancel_job(OnJob, bpy.types.Operator):
 
     @classmethod
     def unfit(cls, row):
-        return "" if row.state in ("active", "paused") else f"Job {row.number} is over already"
+        return "" if row.state in ("active", "paused") else rpt_("Job {} is over already").format(row.number)
 
     @staticmethod
     def ask(client, number):
@@ -121,7 +122,7 @@ class NETRENDER_OT_pause_job(OnJob, bpy.types.Operator):
 
     @classmethod
     def unfit(cls, row):
-        return "" if row.state == "active" else f"Job {row.number} does not wait or render now"
+        return "" if row.state == "active" else rpt_("Job {} does not wait or render now").format(row.number)
 
     @staticmethod
     def ask(client, number):
@@ -136,7 +137,7 @@ class NETRENDER_OT_resume_job(OnJob, bpy.types.Operator):
 
     @classmethod
     def unfit(cls, row):
-        return "" if row.state == "paused" else f"Job {row.number} is not paused"
+        return "" if row.state == "paused" else rpt_("Job {} is not paused").format(row.number)
 
     @staticmethod
     def ask(client, number):
@@ -153,7 +154,7 @@ class NETRENDER_OT_requeue_job(OnJob, bpy.types.Operator):
     def unfit(cls, row):
         if row.failed or row.state == "canceled":
             return ""
-        return f"No frame of job {row.number} failed"
+        return rpt_("No frame of job {} failed").format(row.number)
 
     @staticmethod
     def ask(client, number):
@@ -200,7 +201,7 @@ class NETRENDER_OT_cancel_all(Asking, bpy.types.Operator):
             return ""
         farm = mirror_of(context)
         under_way = any(job["state"] in ("active", "paused") for job in farm.jobs.values())
-        return unreachable(farm) or ("" if under_way else "All jobs are over")
+        return unreachable(farm) or ("" if under_way else rpt_("All jobs are over"))
 
     def question(self, _context, client):
         return client.cancel_all
@@ -221,16 +222,16 @@ class NETRENDER_OT_open_folder(NeedsNative, bpy.types.Operator):
             return ""
         row = shown.selected_job()
         if row is None:
-            return "Select a job first"
+            return rpt_("Select a job first")
         picked_up = session.folder_of(shown.mirror(), row.number)
-        return "" if picked_up else f"No frame of job {row.number} was picked up yet"
+        return "" if picked_up else rpt_("No frame of job {} was picked up yet").format(row.number)
 
     def execute(self, context):
         try:
             number = number_of_job(self.job, context)
             folder = session.folder_of(mirror_of(context), number)
             if not folder:
-                raise ValueError(f"No frame of job {number} was picked up yet. Press Get Frame")
+                raise ValueError(rpt_("No frame of job {} was picked up yet. Press Get Frame").format(number))
             return bpy.ops.wm.path_open(filepath=folder)
         except (RuntimeError, ValueError) as error:
             return self.refuse(error)

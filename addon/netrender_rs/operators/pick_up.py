@@ -8,6 +8,7 @@ import bpy
 from bpy.props import IntProperty, StringProperty
 
 from .. import session
+from ..languages import rpt_
 from .farm import client_of_panel, mirror_of
 from .jobs import OnJob, job_obstacle, number_of_job
 from .waiting import Waiting
@@ -35,7 +36,8 @@ class NETRENDER_OT_get_frame(Waiting, bpy.types.Operator):
     @classmethod
     def obstacle(cls, context):
         return job_obstacle(
-            context, lambda row: "" if row.done else f"No frame of job {row.number} is finished yet"
+            context,
+            lambda row: "" if row.done else rpt_("No frame of job {} is finished yet").format(row.number),
         )
 
     def begin(self, context):
@@ -54,7 +56,7 @@ class NETRENDER_OT_get_frame(Waiting, bpy.types.Operator):
     def finish(self, context, work):
         files = work.snapshot["files"]
         if not files:
-            raise ValueError("This frame is not finished yet")
+            raise ValueError(rpt_("This frame is not finished yet"))
         image = bpy.data.images.load(files[0], check_existing=True)
         image.reload()  # a frame that was rendered again lies at the same place
         session.remember_file(files[0])
@@ -62,7 +64,7 @@ class NETRENDER_OT_get_frame(Waiting, bpy.types.Operator):
         if not bpy.app.background:
             # Later: a window that opens while a modal operator handles its event makes Blender free the operator.
             bpy.app.timers.register(functools.partial(show, image.name), first_interval=0.0)
-        self.report({"INFO"}, f"Frame picked up: {os.path.basename(files[0])}")
+        self.report({"INFO"}, rpt_("Frame picked up: {}").format(os.path.basename(files[0])))
 
 
 def show(name):

@@ -5,6 +5,7 @@ import bpy
 from bpy.props import BoolProperty
 
 from .. import handing_over, session
+from ..languages import rpt_
 from .waiting import Waiting
 
 
@@ -20,7 +21,7 @@ class Look(Waiting):
     @classmethod
     def obstacle(cls, _context):
         if any(t.label in (Send.label, NETRENDER_OT_check_files.label) for t in session.transfers):
-            return "A job is being sent or checked already"
+            return rpt_("A job is being sent or checked already")
         return handing_over.obstacle()
 
 
@@ -45,7 +46,7 @@ class Send(Look):
         )
 
     def finish(self, _context, work):
-        self.report({"INFO"}, f"Job sent: number {work.snapshot['job']}")
+        self.report({"INFO"}, rpt_("Job sent: number {}").format(work.snapshot["job"]))
 
 
 class NETRENDER_OT_send_job(Send, bpy.types.Operator):
@@ -83,8 +84,11 @@ class NETRENDER_OT_check_files(Look, bpy.types.Operator):
     def finish(self, _context, work):
         report = work.snapshot["report"]
         count = report["problem_count"]
-        words = "nothing is missing" if not count else f"{count} problem{'s' if count > 1 else ''}"
-        self.report({"WARNING" if count else "INFO"}, f"{report['files']} files, {words}")
+        if not count:
+            words = rpt_("{} files, nothing is missing")
+        else:
+            words = rpt_("{} files, 1 problem") if count == 1 else rpt_("{} files, {} problems")
+        self.report({"WARNING" if count else "INFO"}, words.format(report["files"], count))
 
 
 CLASSES = (NETRENDER_OT_send_job, NETRENDER_OT_send_frame, NETRENDER_OT_check_files)

@@ -4,6 +4,7 @@
 import bpy
 
 from .. import services, session
+from ..languages import rpt_
 from .waiting import Waiting
 
 
@@ -14,7 +15,7 @@ class Start(Waiting):
     def obstacle(cls, _context):
         service = getattr(session, cls.kind)
         if service.running() and service.snapshot["state"] != "failed":
-            return f"The {cls.kind} is running already"
+            return rpt_("The {} is running already").format(rpt_(cls.kind))
         return ""
 
     def begin(self, context):
@@ -31,7 +32,7 @@ class Start(Waiting):
     def finish(self, _context, _work):
         snapshot = getattr(session, self.kind).read()
         where = f": {snapshot['url']}" if self.kind == "master" else ""
-        self.report({"INFO"}, f"{self.kind.title()} started{where}")
+        self.report({"INFO"}, rpt_("{} started").format(self.kind.title()) + where)
 
 
 class Stop(Waiting):
@@ -39,7 +40,11 @@ class Stop(Waiting):
 
     @classmethod
     def obstacle(cls, _context):
-        return "" if getattr(session, cls.kind).running() else f"The {cls.kind} is not running"
+        return (
+            ""
+            if getattr(session, cls.kind).running()
+            else rpt_("The {} is not running").format(rpt_(cls.kind))
+        )
 
     def begin(self, _context):
         service = getattr(session, self.kind)
@@ -47,7 +52,7 @@ class Stop(Waiting):
         return session.Background(service.stop)
 
     def finish(self, _context, _work):
-        self.report({"INFO"}, f"{self.kind.title()} stopped")
+        self.report({"INFO"}, rpt_("{} stopped").format(self.kind.title()))
 
 
 class NETRENDER_OT_start_master(Start, bpy.types.Operator):

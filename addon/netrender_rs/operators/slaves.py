@@ -4,6 +4,7 @@
 import bpy
 from bpy.props import IntProperty
 
+from ..languages import rpt_
 from .farm import unreachable
 from .jobs import Asking, OnJob, number_of_job, shown_farm
 
@@ -24,7 +25,9 @@ class OnSlave(Asking):
         if shown is None:
             return ""
         row = shown.selected_slave()
-        return unreachable(shown.mirror()) or ("Select a slave first" if row is None else cls.unfit(row))
+        return unreachable(shown.mirror()) or (
+            rpt_("Select a slave first") if row is None else cls.unfit(row)
+        )
 
     @classmethod
     def unfit(cls, _row):
@@ -47,7 +50,7 @@ def number_of_slave(given, context):
     row = (state.master_farm if is_master else state.client_farm).selected_slave()
     number = given or (row.number if row is not None else 0)
     if not number:
-        raise ValueError("No slave is selected. Give the number of the slave")
+        raise ValueError(rpt_("No slave is selected. Give the number of the slave"))
     return number
 
 
@@ -60,8 +63,8 @@ class NETRENDER_OT_pause_slave(OnSlave, bpy.types.Operator):
     @classmethod
     def unfit(cls, row):
         if row.state != "ready":
-            return f"{row.name} is not there now"
-        return f"{row.name} is paused already" if row.paused else ""
+            return rpt_("{} is not there now").format(row.name)
+        return rpt_("{} is paused already").format(row.name) if row.paused else ""
 
     @staticmethod
     def ask(client, number):
@@ -76,7 +79,7 @@ class NETRENDER_OT_resume_slave(OnSlave, bpy.types.Operator):
 
     @classmethod
     def unfit(cls, row):
-        return "" if row.paused else f"{row.name} is not paused"
+        return "" if row.paused else rpt_("{} is not paused").format(row.name)
 
     @staticmethod
     def ask(client, number):
@@ -91,7 +94,7 @@ class Blacklist(OnSlave):
     def obstacle(cls, context):
         shown = shown_farm(context)
         if shown is not None and shown.selected_job() is None:
-            return "Select a job in the list above first"
+            return rpt_("Select a job in the list above first")
         return super().obstacle(context)
 
     def question(self, context, client):

@@ -6,6 +6,7 @@ blocking in `execute` for scripts. Not registered itself.
 import bpy
 
 from .. import native, session
+from ..languages import rpt_
 
 _timers = []  # of operators that wait
 
@@ -82,7 +83,7 @@ class Waiting(NeedsNative):
         if event.type == "ESC" and event.value == "PRESS" and not self._work.over():
             self._work.cancel()
             self.cancel(context)
-            self.report({"WARNING"}, "Canceled")
+            self.report({"WARNING"}, rpt_("Canceled"))
             return {"CANCELLED"}
         if event.type == "TIMER" and self._work.over():
             self.cancel(context)
@@ -102,7 +103,7 @@ class Waiting(NeedsNative):
         if state == "failed":
             return self.refuse(work.error)
         if state == "canceled":
-            self.report({"WARNING"}, "Canceled")
+            self.report({"WARNING"}, rpt_("Canceled"))
             return {"CANCELLED"}
         try:
             return self.finish(context, work) or {"FINISHED"}

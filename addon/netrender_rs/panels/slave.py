@@ -45,7 +45,7 @@ def slave_words(snapshot):
         "looking": iface_("Looking for a master"),
         "reconnecting": iface_("Connection to {} lost, trying again").format(master),
     }
-    return snapshot["message"] or words.get(snapshot["state"], snapshot["state"].capitalize())
+    return snapshot["message"] or words.get(snapshot["state"], iface_(snapshot["state"].capitalize()))
 
 
 class RENDER_PT_netrender_slave_settings(SettingsPanel, Panel):
