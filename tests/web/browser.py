@@ -141,7 +141,7 @@ class Browser:
     def act(self, name, sure=None):
         """Presses the button of this action, and answers the question it asks."""
         # One that is busy with the last press hears nothing.
-        self.click(f"[data-action='{name}']:enabled")
+        self.click(f"[data-action='{name}']:not(:disabled)")
         if sure is not None:
             self.click(f"dialog [data-action='{'yes' if sure else 'no'}']")
             self.gone("dialog[open]")
