@@ -241,9 +241,8 @@ def page_process_mb(root):
 WATCH = """
 window.seen = [];
 const look = () => {
-  const rows = [...document.querySelectorAll('.slaves tbody tr')];
-  const text = rows.find((row) => row.querySelector('.c-name a')?.textContent === arguments[0]);
-  const stamp = Number(text?.querySelector('.c-state small')?.textContent.slice(3));
+  const words = document.querySelector(`tr[data-slave='${arguments[0]}'] .c-state small`);
+  const stamp = Number(words?.textContent.slice(3));
   if (stamp && stamp !== window.last) { window.last = stamp; window.seen.push(Date.now() - stamp); }
   requestAnimationFrame(look);
 };
@@ -299,7 +298,7 @@ def main(minutes):
             flush=True,
         )
 
-        browser.run(WATCH, MARK)
+        browser.run(WATCH, farm.mark.id)
         sent = next(farm.sent)
         until = time.monotonic() + 60 * minutes
         began = time.monotonic()

@@ -4,6 +4,7 @@
 for pictures of the screen. What she does is clicked; what a click did is looked up.
 """
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import bpy
 
 sys.path.insert(0, str(Path(__file__).parent))
-from hand import area, click, find, press, run, until, wheel, window
+from hand import area, click, find, press, region_of, run, until, wheel, window
 
 ZIP, BLEND, URL, PHOTOS = sys.argv[sys.argv.index("--") + 1 :]
 
@@ -33,13 +34,22 @@ def press_button(kind, word, parts, region="WINDOW"):
     yield from click(at)
 
 
+def installed():
+    """The name of the add-on's module once it is enabled: an extension's one begins with its repository."""
+    names = bpy.context.preferences.addons.keys()
+    return next((name for name in names if name.split(".")[-1] == "netrender_rs"), None)
+
+
 def install():
     yield from press(window(), "ESC", 100, 100)  # the splash
     bpy.ops.screen.userpref_show("INVOKE_DEFAULT")
     bpy.context.preferences.active_section = "ADDONS"
     yield from rest()
     where, _ = area("PREFERENCES")
-    yield from press_button("PREFERENCES", "preferences.addon_install", (0.75, 0.6, 0.9))
+    if bpy.app.version >= (4, 2):
+        yield from choose_from_disk()
+    else:
+        yield from press_button("PREFERENCES", "preferences.addon_install", (0.75, 0.6, 0.9))
     yield from until(lambda: area("FILE_BROWSER"), "a file browser opens")
     yield from rest()
     _, browser = area("FILE_BROWSER")
@@ -50,12 +60,25 @@ def install():
     yield from until(lambda: not area("FILE_BROWSER"), "it is installed")
     yield from rest()
     yield from photograph("installed")
-    enable = 'addon_enable(module="netrender_rs"'
-    yield from press_button("PREFERENCES", enable, (0.07, 0.05, 0.09, 0.03, 0.11))
-    yield from until(lambda: "netrender_rs" in bpy.context.preferences.addons, "it is enabled")
+    if bpy.app.version < (4, 2):  # later ones enable what they install
+        enable = 'addon_enable(module="netrender_rs"'
+        yield from press_button("PREFERENCES", enable, (0.07, 0.05, 0.09, 0.03, 0.11))
+    yield from until(installed, "it is enabled")
     yield from photograph("enabled")
     with bpy.context.temp_override(window=where):
         bpy.ops.wm.window_close()
+
+
+def choose_from_disk():
+    """Install from Disk..., in the menu at the right end of the uppermost row; the key is the letter underlined there."""
+    where, place = area("PREFERENCES")
+    ground = region_of(place)
+    unit = bpy.context.preferences.system.ui_scale * 20
+    x, y = ground.x + ground.width - 1.5 * unit, ground.y + ground.height - unit
+    yield from click((where, x, y))
+    yield from rest()
+    yield from photograph("menu")
+    yield from press(where, "I", x, y)
 
 
 WIDE, ICON = (0.5,), (0.985, 0.97)
@@ -88,8 +111,7 @@ def story():
     yield from rest()
     view.spaces.active.context = "RENDER"
     yield from rest()
-    from netrender_rs import session
-
+    session = importlib.import_module(f"{installed()}.session")
     state = bpy.context.window_manager.netrender
     scene = bpy.context.scene
     settings = scene.netrender

@@ -1,11 +1,21 @@
 // Numbers, times and sizes as people read them.
 
-import { language, t } from "./language.js";
+import { formatter, t } from "./language.js";
 
-export const number = (n, digits = 0) =>
-  new Intl.NumberFormat(language.value, { maximumFractionDigits: digits }).format(n);
+const NUMBERS = [0, 1, 2].map((maximumFractionDigits) => ({ maximumFractionDigits }));
+const PERCENT = { style: "percent" };
+const TIME = { hour: "2-digit", minute: "2-digit" };
+const DAY_AND_TIME = { day: "numeric", month: "short", ...TIME };
+const EXACT = { dateStyle: "medium", timeStyle: "medium" };
+const BY_NAME = { numeric: true };
 
-export const percent = (part) => new Intl.NumberFormat(language.value, { style: "percent" }).format(part);
+/** With at most two digits behind the point. */
+export const number = (n, digits = 0) => formatter(Intl.NumberFormat, NUMBERS[digits]).format(n);
+
+export const percent = (part) => formatter(Intl.NumberFormat, PERCENT).format(part);
+
+/** Compares names as people sort them: node-2 before node-10. */
+export const byName = (a, b) => formatter(Intl.Collator, BY_NAME).compare(a.name, b.name);
 
 /** Seconds as `4.2 s`, `3 min 20 s`, `5 h 10 min`, `3 d 4 h`: two units at most. */
 export function duration(seconds) {
@@ -37,12 +47,10 @@ export function bytes(n) {
 export function moment(ms) {
   const then = new Date(ms);
   const today = then.toDateString() === new Date().toDateString();
-  const day = today ? {} : { day: "numeric", month: "short" };
-  return new Intl.DateTimeFormat(language.value, { ...day, hour: "2-digit", minute: "2-digit" }).format(then);
+  return formatter(Intl.DateTimeFormat, today ? TIME : DAY_AND_TIME).format(then);
 }
 
-export const exactMoment = (ms) =>
-  new Intl.DateTimeFormat(language.value, { dateStyle: "medium", timeStyle: "medium" }).format(new Date(ms));
+export const exactMoment = (ms) => formatter(Intl.DateTimeFormat, EXACT).format(new Date(ms));
 
 export const version = (parts) => parts.join(".");
 

@@ -3,7 +3,7 @@
 import { remove } from "../api.js";
 import { Action, Empty, State } from "../controls.js";
 import { useDetail } from "../detail.js";
-import { bytes, duration, exactMoment, number } from "../format.js";
+import { byName, bytes, duration, exactMoment, number } from "../format.js";
 import { html, useMemo, useState } from "../html.js";
 import { plural, t } from "../language.js";
 import { jobList } from "../live.js";
@@ -33,7 +33,7 @@ function Parts({ disk }) {
 const orders = {
   size: (a, b) => b.size - a.size || a.id - b.id,
   age: (a, b) => a.created_ms - b.created_ms || a.id - b.id,
-  name: (a, b) => a.name.localeCompare(b.name) || a.id - b.id,
+  name: (a, b) => byName(a, b) || a.id - b.id,
 };
 
 const deletion = (jobs) => {

@@ -3,7 +3,7 @@
 import { post } from "../api.js";
 import { Action, Bar, Empty, Figure, Picture, Spark, State } from "../controls.js";
 import { useDetail } from "../detail.js";
-import { bytes, duration, fraction, number, percent, version } from "../format.js";
+import { byName, bytes, duration, fraction, number, percent, version } from "../format.js";
 import { html, useMemo, useState } from "../html.js";
 import { plural, t } from "../language.js";
 import { jobList, jobs, loaded, places, slaveList } from "../live.js";
@@ -23,7 +23,7 @@ const inQueue = (a, b) =>
 
 const orders = {
   id: (a, b) => a.id - b.id,
-  name: (a, b) => a.name.localeCompare(b.name),
+  name: byName,
   state: inQueue,
   progress: (a, b) => a.done / a.total - b.done / b.total,
   priority: (a, b) => a.priority - b.priority,
@@ -151,7 +151,7 @@ function Slaves({ stats }) {
     const wanted = text.trim().toLowerCase();
     return all
       .filter((slave) => !wanted || `${slave.name} ${slave.info.host}`.toLowerCase().includes(wanted))
-      .sort((a, b) => Math.floor(slaveRank(a) / 2) - Math.floor(slaveRank(b) / 2) || a.name.localeCompare(b.name, undefined, { numeric: true }) || a.id - b.id);
+      .sort((a, b) => Math.floor(slaveRank(a) / 2) - Math.floor(slaveRank(b) / 2) || byName(a, b) || a.id - b.id);
   }, [all, text]);
   const speeds = useMemo(() => new Map((stats?.slaves ?? []).map((one) => [one.id, one])), [stats]);
   const columns = [
