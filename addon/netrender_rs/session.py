@@ -435,10 +435,13 @@ def look_closer(state):
 
 
 def redraw():
+    """Where the panels are, and nothing around them: drawing is what costs Blender most."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "PROPERTIES":
-                area.tag_redraw()
+            if area.type == "PROPERTIES" and area.spaces.active.context == "RENDER":
+                for region in area.regions:
+                    if region.type == "WINDOW":
+                        region.tag_redraw()
 
 
 @bpy.app.handlers.persistent

@@ -70,7 +70,7 @@ def install():
 
 
 def choose_from_disk():
-    """Install from Disk..., in the menu at the right end of the uppermost row; the key is the letter underlined there."""
+    """Install from Disk..., in the menu at the right end of the uppermost row: the key is its underlined letter."""
     where, place = area("PREFERENCES")
     ground = region_of(place)
     unit = bpy.context.preferences.system.ui_scale * 20

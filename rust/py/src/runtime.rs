@@ -59,7 +59,7 @@ pub fn runtime() -> PyResult<Borrowed> {
 /// that are started here, such as a slave's Blender, step back too.
 #[cfg(target_os = "linux")]
 fn step_back() {
-    const NICE: i32 = 10;
+    const NICE: i32 = 19;
     // To Linux a thread is a process: the others keep their priority. Without the right to, it stays as it is.
     let _ = rustix::process::setpriority_process(None, NICE);
 }
