@@ -19,7 +19,7 @@ import traceback
 
 import bpy
 
-from . import closer, native, thumbs, writing
+from . import closer, native, status, thumbs, writing
 from .background import Background
 from .languages import rpt_
 from .mirror import STOPPED, Mirror
@@ -360,6 +360,7 @@ def read_all():
         _seen = seen
         show_farms(state)
         state.show_findings(report)
+        status.show(transfers)
         redraw()
     say_notes()
     more = more or master.more
@@ -448,6 +449,7 @@ def redraw():
 def after_load(*_):
     global _seen
     _seen = None  # the properties may be new ones: fill them again
+    status.forget()
     client_farm.forget(), master_farm.forget()
     write_state()
 
@@ -485,6 +487,7 @@ def unregister():
     if after_load in bpy.app.handlers.load_post:
         bpy.app.handlers.load_post.remove(after_load)
     stop_everything()
+    status.show([])
     atexit.unregister(stop_everything)
     _seen, _master_client, notice, report = None, None, "", None
     _own_jobs.clear(), _notes.clear(), _folders.clear()

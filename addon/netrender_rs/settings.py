@@ -60,7 +60,7 @@ class NETRENDER_PG_job(PropertyGroup):
         items=(
             ("OFF", "Off", "Whole frames only"),
             ("AUTO", "Auto", "While there are fewer frames than slaves to render them"),
-            ("SAMPLES", "Always", "Every frame"),
+            ("SAMPLES", "Every Frame", "However many frames and slaves there are"),
         ),
         default="OFF",
     )

@@ -20,6 +20,7 @@ import time
 import bpy
 
 from . import handing_over, native, session, settings, writing
+from .languages import rpt_
 
 ENGINE = "NET_RENDER"
 LOOK_S = 0.25  # how often a frame is asked for
@@ -116,18 +117,17 @@ def send(engine, take):
             scene, take.client.submit, "Sending", frames, on_end=session.remember_job
         )
 
-    tell(engine, "Saving a copy of the scene")
+    tell(engine, rpt_("Saving a copy of the scene"))
     transfer = on_main_thread(engine, hand_over)
-    snapshot = follow(engine, transfer.handle, "Sending")
+    snapshot = follow(engine, transfer.handle, rpt_("Sending"))
     if on_main():
         transfer.read()  # else the session's timer does
     report = snapshot["report"]
     if snapshot["state"] == "failed" and report and report["problem_count"]:
-        raise Trouble(
-            f"Not sent: {report['problem_count']} would go wrong, see Network Render > Files, and Send Anyway there"
-        )
+        words = rpt_("Not sent: {} would go wrong, see Network Render > Files, and Send Anyway there")
+        raise Trouble(words.format(report["problem_count"]))
     if snapshot["state"] != "done":
-        raise Trouble(snapshot["error"] or "The scene was not sent")
+        raise Trouble(snapshot["error"] or rpt_("The scene was not sent"))
     take.job = snapshot["job"]
 
 
@@ -139,8 +139,11 @@ def follow(engine, handle, verb):
             handle.cancel()
             raise Canceled
         total = snapshot["bytes_total"]
-        part = f"{verb}: {snapshot['bytes_done'] / 1e6:.1f} of {total / 1e6:.1f} MB" if total else verb
-        tell(engine, snapshot["waiting"] or part)
+        if total:
+            words = rpt_("{}: {:.1f} of {:.1f} MB").format(verb, snapshot["bytes_done"] / 1e6, total / 1e6)
+        else:
+            words = verb
+        tell(engine, snapshot["waiting"] or words)
     return handle.snapshot()
 
 
@@ -170,23 +173,24 @@ def give(engine, take, number):
                 spent = time.monotonic() - began
                 next_look = time.monotonic() + spent / UNFINISHED_PART
             pause(engine, LOOK_S)
-        snapshot = follow(
-            engine, take.client.fetch(take.job, str(number), "exr", take.folder), "Getting the frame"
-        )
+        handle = take.client.fetch(take.job, str(number), "exr", take.folder)
+        snapshot = follow(engine, handle, rpt_("Getting the frame"))
         if snapshot["state"] != "done":
-            raise Trouble(snapshot["error"] or f"Frame {number} of job {take.job} did not come")
+            words = rpt_("Frame {} of job {} did not come")
+            raise Trouble(snapshot["error"] or words.format(number, take.job))
         (path,) = snapshot["files"]
         result = result or engine.begin_result(0, 0, engine.resolution_x, engine.resolution_y)
         try:
             result.load_from_file(path)
         except RuntimeError:
-            raise Trouble(
-                f"The film of frame {number} does not fit this scene's resolution. Open the scene as it was sent"
-            ) from None
+            words = rpt_(
+                "The film of frame {} does not fit this scene's resolution. Open the scene as it was sent"
+            )
+            raise Trouble(words.format(number)) from None
         os.remove(path)
         take.shown = number
         take.written += 1
-        tell(engine, f"Job {take.job}, frame {number}")
+        tell(engine, rpt_("Job {}, frame {}").format(take.job, number))
     finally:
         if result is not None:
             engine.end_result(result)
@@ -198,19 +202,19 @@ def ask(engine, take, number):
         try:
             detail = take.client.frame(take.job, number)
         except native.errors() as error:
-            words = f"{error}. Trying again, ESC stops"
+            words = rpt_("{}. Trying again, ESC stops").format(error)
         else:
             state, task = detail["job_state"], detail["task"]
             if task["state"] == "failed":
-                reason = (task["error"] or {}).get("message", "no slave could render it")
-                words = f"Frame {number} of job {take.job} failed: {reason}"
+                reason = (task["error"] or {}).get("message", rpt_("no slave could render it"))
+                words = rpt_("Frame {} of job {} failed: {}").format(number, take.job, reason)
             elif task["state"] != "done" and state in ("canceled", "deleted"):
-                words = f"Job {take.job} was canceled"
+                words = rpt_("Job {} was canceled").format(take.job)
             else:
                 return detail
             if on_main():
                 raise Trouble(words)
-            words += ". Requeue it to go on, ESC stops" if state == "failed" else ". ESC stops"
+            words += rpt_(". Requeue it to go on, ESC stops") if state == "failed" else rpt_(". ESC stops")
         tell(engine, words)
         pause(engine, 4 * LOOK_S)
 
@@ -218,22 +222,23 @@ def ask(engine, take, number):
 def fetch_unfinished(engine, take, number):
     """The path of a film of the samples so far; None when there is none."""
     path = os.path.join(take.folder, "unfinished.exr")
-    snapshot = follow(engine, take.client.fetch_unfinished(take.job, number, path), "Getting samples")
+    snapshot = follow(engine, take.client.fetch_unfinished(take.job, number, path), rpt_("Getting samples"))
     return path if snapshot["state"] == "done" else None
 
 
 def words_of(take, number, detail):
     task = detail["task"]
-    words = f"Job {take.job}, frame {number}: "
     if task["finishing"]:
-        return words + "all samples are there, denoising and compositing"
-    if task["samples"] and task["slaves"]:
-        done, total = task["samples"]
+        words = rpt_("all samples are there, denoising and compositing")
+    elif task["samples"] and task["slaves"]:
         slaves = len(task["slaves"])
-        return words + f"{done} of {total} samples, {slaves} slave{'s' if slaves > 1 else ''}"
-    if task["state"] == "leased" and detail["attempts"]:
-        return words + f"{detail['attempts'][-1]['slave_name']} renders it"
-    return words + ("the job is paused" if detail["job_state"] == "paused" else "waits for a slave")
+        words = rpt_("{} of {} samples, 1 slave") if slaves == 1 else rpt_("{} of {} samples, {} slaves")
+        words = words.format(*task["samples"], slaves)
+    elif task["state"] == "leased" and detail["attempts"]:
+        words = rpt_("{} renders it").format(detail["attempts"][-1]["slave_name"])
+    else:
+        words = rpt_("the job is paused") if detail["job_state"] == "paused" else rpt_("waits for a slave")
+    return rpt_("Job {}, frame {}: {}").format(take.job, number, words)
 
 
 def tell(engine, words):
@@ -270,7 +275,7 @@ def stay(engine, scene, words):
         return
     try:
         while True:
-            tell(engine, f"{words}. ESC stops")
+            tell(engine, words + rpt_(". ESC stops"))
             pause(engine, LOOK_S)
     except Canceled:
         if take is not None:

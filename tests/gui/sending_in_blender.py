@@ -17,6 +17,7 @@ from stop_watch import TURN_S, saving, spent, watch
 MASTER, *FILES = sys.argv[sys.argv.index("--") + 1 :]
 gaps = []  # between turns of a timer that does nothing else: how long Blender was busy, with whatever
 last_turn = [None]
+said = []  # in the status bar; None: it is Blender's again
 
 
 def area():
@@ -41,6 +42,8 @@ def story():
     area().spaces.active.context = "RENDER"
     yield from until(lambda: session.client_snapshot()["state"] == "connected")
     watch()
+    say = bpy.types.WorkSpace.status_text_set
+    bpy.types.WorkSpace.status_text_set = lambda workspace, words: (said.append(words), say(workspace, words))
     for _ in range(50):
         yield
     spent.clear()
@@ -58,6 +61,8 @@ def story():
     took = time.perf_counter() - began
     for _ in range(20):
         yield
+    assert any(words and words.startswith("Sending ") and "%" in words for words in said), said
+    assert said[-1] is None, said
     sent = session.report["bytes"]
     figures = {
         "sent_mb": sent / 1e6, "took_s": took, "saving_the_copy_ms": 1000 * saving[0],

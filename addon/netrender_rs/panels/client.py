@@ -7,8 +7,8 @@ from bpy.types import Panel
 
 from .. import native, session, settings
 from ..operators.farm import NETRENDER_OT_open_monitor
+from ..words import duration, size
 from .drawing import SettingsPanel, draw_bar, draw_text, draw_words
-from .words import duration, size
 
 
 def draw_client(layout, context):

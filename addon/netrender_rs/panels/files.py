@@ -8,8 +8,8 @@ from bpy.types import Panel, UIList
 from .. import session
 from ..operators.files import NETRENDER_OT_add_files, NETRENDER_OT_remove_file
 from ..operators.send import NETRENDER_OT_check_files, NETRENDER_OT_send_job
+from ..words import size
 from .drawing import RenderPanel, draw_words
-from .words import size
 
 
 class NETRENDER_UL_findings(UIList):

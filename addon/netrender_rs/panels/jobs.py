@@ -16,8 +16,8 @@ from ..operators.jobs import (
     NETRENDER_OT_resume_job,
 )
 from ..operators.pick_up import NETRENDER_OT_get_frame
+from ..words import duration
 from .drawing import RenderPanel, draw_small_bar, draw_words, farm_shown
-from .words import duration
 
 JOB_ICONS = {
     "Queued": "SORTTIME",

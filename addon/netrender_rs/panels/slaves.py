@@ -11,8 +11,8 @@ from ..operators.slaves import (
     NETRENDER_OT_resume_slave,
     NETRENDER_OT_unblacklist_slave,
 )
+from ..words import speed
 from .drawing import RenderPanel, draw_small_bar, draw_words, farm_shown
-from .words import speed
 
 
 class NETRENDER_UL_slaves(UIList):

@@ -5,10 +5,10 @@ from bpy.app.translations import pgettext_iface as iface_
 from bpy.types import Panel
 
 from .. import closer
+from ..words import speed
 from .drawing import SettingsPanel, draw_small_bar, draw_words, farm_shown
-from .words import speed
 
-SPLIT_WORDS = {"off": "Off", "auto": "Auto", "samples": "Always"}
+SPLIT_WORDS = {"off": "Off", "auto": "Auto", "samples": "Every Frame"}
 
 
 class RENDER_PT_netrender_split(SettingsPanel, Panel):

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is on its way, in Blender's status bar: for who looks elsewhere than at the panels."""
+
+import bpy
+from bpy.app.translations import pgettext_iface as iface_
+
+from .words import duration
+
+_shown = None  # None: Blender's own hints stand there
+
+
+def show(transfers):
+    """Takes the place of Blender's hints while there is something to say, and gives it back."""
+    global _shown
+    words = iface_("{}. ESC cancels").format(", ".join(map(words_of, transfers))) if transfers else None
+    if words == _shown:
+        return
+    _shown = words
+    for workspace in bpy.data.workspaces:
+        workspace.status_text_set(words)
+
+
+def words_of(transfer):
+    words = iface_(transfer.label)
+    if not transfer.snapshot["bytes_total"]:
+        return words
+    left = transfer.snapshot["seconds_left"]
+    words = f"{words} {transfer.fraction():.0%}"
+    return words if left is None else f"{words} ({iface_('{} left').format(duration(left))})"
+
+
+def forget():
+    """Another file's workspaces say nothing yet."""
+    global _shown
+    _shown = None
