@@ -41,7 +41,8 @@ def installed():
 
 
 def install():
-    yield from press(window(), "ESC", 100, 100)  # the splash
+    # The splash goes. The next window opens where the mouse is.
+    yield from press(window(), "ESC", window().width // 2, window().height // 2)
     bpy.ops.screen.userpref_show("INVOKE_DEFAULT")
     bpy.context.preferences.active_section = "ADDONS"
     yield from rest()
@@ -74,7 +75,7 @@ def choose_from_disk():
     where, place = area("PREFERENCES")
     ground = region_of(place)
     unit = bpy.context.preferences.system.ui_scale * 20
-    x, y = ground.x + ground.width - 1.5 * unit, ground.y + ground.height - unit
+    x, y = ground.x + ground.width - unit, ground.y + ground.height - unit
     yield from click((where, x, y))
     yield from rest()
     yield from photograph("menu")
