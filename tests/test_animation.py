@@ -89,10 +89,10 @@ def artist(any_blender, tmp_path):
     return Artist(any_blender, tmp_path)
 
 
-def scene(blender, folder, samples=4):
+def scene(blender, folder, *wishes, samples=4):
     """Two view layers, AOV, Cryptomatte, and a compositor that uses them."""
     blend = folder / "shot.blend"
-    blender.run(blenders.SCENES / "finish.py", blend, samples)
+    blender.run(blenders.SCENES / "finish.py", blend, samples, *wishes)
     return blend
 
 
@@ -107,10 +107,10 @@ def pixels(png):
     return found[:13], zlib.decompress(found[13:])
 
 
-def assert_same_pictures(ours, local, frames):
+def assert_same_pictures(ours, local, frames, eye=""):
     for frame in frames:
-        one, other = (pixels(folder / f"shot_{frame:04}.png") for folder in (ours, local))
-        assert one == other, f"frame {frame} is another picture"
+        one, other = (pixels(folder / f"shot_{frame:04}{eye}.png") for folder in (ours, local))
+        assert one == other, f"frame {frame}{eye} is another picture"
         assert len(set(one[1])) > 100, f"frame {frame} is blank"
 
 
@@ -147,6 +147,25 @@ def test_an_animation_is_what_this_machine_would_have_made(farm, any_blender, ar
     )
     assert kept.read_text() == "mine"
     assert_same_pictures(tmp_path / "ours", tmp_path / "local", (1, 3))
+
+
+def test_both_eyes(farm, any_blender, artist, tmp_path):
+    # Given a scene in stereo, written as a file for each eye
+    blend = scene(any_blender, tmp_path, "stereo")
+    master = farm.master()
+    farm.slave(master, any_blender, "--threads", "1")
+    each = "image.views_format = 'INDIVIDUAL'; "
+    artist(each + LOCAL, blend, master.url, tmp_path / "local")
+
+    # When it is rendered on the network
+    artist(each + "bpy.ops.netrender.animate()", blend, master.url, tmp_path / "ours")
+
+    # Then each eye sees what this machine would have made
+    assert len(list((tmp_path / "ours").iterdir())) == 6
+    for eye in ("_L", "_R"):
+        assert_same_pictures(tmp_path / "ours", tmp_path / "local", (1, 2, 3), eye)
+    left, right = (pixels(tmp_path / "ours" / f"shot_0001{eye}.png") for eye in ("_L", "_R"))
+    assert left != right
 
 
 def test_a_frame_that_cannot_come_is_not_written_black(farm, any_blender, artist, tmp_path):
@@ -221,7 +240,7 @@ def test_in_the_render_window(farm, blender_program, screen, tmp_path, record_pr
     # Given a scene of ten frames with a compositor, a long one that two slaves share, and what this machine makes of it
     addon = Addon(farm, blender_program)
     addon.script("import bpy; bpy.context.preferences.view.show_splash = False; bpy.ops.wm.save_userpref()")
-    blend = scene(blender_program, tmp_path, 100)
+    blend = scene(blender_program, tmp_path, samples=100)
     long = blender_program.build(tmp_path / "long.blend", "frames=1-1", "samples=60000", "size=160x90")
     master = farm.master()
     for name in ("anna", "ben"):

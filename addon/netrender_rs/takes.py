@@ -19,7 +19,7 @@ import time
 
 import bpy
 
-from . import handing_over, native, session, settings, writing
+from . import handing_over, loading, native, session, settings, writing
 from .languages import rpt_
 
 ENGINE = "NET_RENDER"
@@ -43,6 +43,7 @@ class Take:
 
     def __init__(self, scene, engine, frames, job=0, is_own=True):
         self.scene = scene.name
+        self.has_views = scene.render.use_multiview
         self.engine = engine  # what slaves render with
         self.frames = frames
         self.job = job
@@ -167,7 +168,7 @@ def give(engine, take, number):
                 if path is not None:
                     seen = samples
                     result = result or engine.begin_result(0, 0, engine.resolution_x, engine.resolution_y)
-                    result.load_from_file(path)
+                    loading.load(engine, result, path, take.has_views)
                     engine.update_result(result)
                     os.remove(path)
                 spent = time.monotonic() - began
@@ -181,12 +182,12 @@ def give(engine, take, number):
         (path,) = snapshot["files"]
         result = result or engine.begin_result(0, 0, engine.resolution_x, engine.resolution_y)
         try:
-            result.load_from_file(path)
-        except RuntimeError:
+            loading.load(engine, result, path, take.has_views)
+        except RuntimeError as error:
             words = rpt_(
                 "The film of frame {} does not fit this scene's resolution. Open the scene as it was sent"
             )
-            raise Trouble(words.format(number)) from None
+            raise Trouble(f"{words.format(number)} ({str(error).strip()})") from None
         os.remove(path)
         take.shown = number
         take.written += 1

@@ -216,6 +216,11 @@ def discover(timeout_s: float = 0.3) -> list[dict[str, Any]]:
 def frames(text: str) -> list[int]:
     """The frame numbers that "1-10,15,20-30x2" means, in order, each once. Raises UsageError."""
 
+def unfold(film: str, width: int, height: int, folder: str) -> list[dict[str, Any]]:
+    """Writes the passes of a multilayer EXR file into a folder that is there and empty: [{"layer", "view": str|None, "pass",
+    "channels": a letter each, "file": path of 32-bit floats of this machine, the bottom row first, a pixel's channels
+    together}]. Raises NetrenderError where the file is not a film of this size."""
+
 def end_threads() -> None:
     """Ends the threads behind all handles, and whatever still runs on them; stop services and cancel transfers first.
     The next call that needs threads starts new ones."""

@@ -8,8 +8,11 @@ mod errors;
 mod runtime;
 mod services;
 
+use netrender_film::Expect;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use runtime::runtime;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Masters heard on UDP 8000 within the time.
@@ -30,6 +33,25 @@ fn frames(text: &str) -> PyResult<Vec<i32>> {
     let list: netrender_core::frames::FrameList =
         text.trim().parse().map_err(|error| errors::UsageError::new_err(format!("{error}")))?;
     Ok(list.frames().into_iter().map(|frame| frame.0).collect())
+}
+
+/// A film's passes as files of plain floats, for Blenders that can't read them themselves.
+#[pyfunction]
+fn unfold(py: Python<'_>, film: PathBuf, width: u32, height: u32, folder: PathBuf) -> PyResult<Vec<Py<PyAny>>> {
+    let unfolded = py
+        .detach(|| netrender_film::unfold(&film, &Expect { width, height }, &folder))
+        .map_err(|error| errors::NetrenderError::new_err(format!("{}: {error}", film.display())))?;
+    let mut passes = Vec::new();
+    for pass in unfolded.passes {
+        let entry = PyDict::new(py);
+        entry.set_item("layer", pass.layer)?;
+        entry.set_item("view", pass.view)?;
+        entry.set_item("pass", pass.pass)?;
+        entry.set_item("channels", pass.channels)?;
+        entry.set_item("file", pass.file)?;
+        passes.push(entry.into_any().unbind());
+    }
+    Ok(passes)
 }
 
 /// Ends the threads behind all handles. The next call that needs some starts new ones.
@@ -69,6 +91,7 @@ fn netrender_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<client::Transfer>()?;
     module.add_function(wrap_pyfunction!(discover, module)?)?;
     module.add_function(wrap_pyfunction!(frames, module)?)?;
+    module.add_function(wrap_pyfunction!(unfold, module)?)?;
     module.add_function(wrap_pyfunction!(end_threads, module)?)?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(console_script, module)?)?;
