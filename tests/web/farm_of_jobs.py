@@ -4,7 +4,7 @@
 import json
 
 from chaos import fake_blender
-from master_api import MasterApi
+from master_api import FakeSlave, MasterApi
 
 TEXTURE = b"wood" * 1000
 
@@ -50,3 +50,20 @@ class FarmOfJobs:
             **spec,
         )
         return answer.json()["job"]
+
+
+def state(farm, job):
+    return farm.api.job(job)["state"]
+
+
+def fail(farm, job, message, log):
+    """All attempts of frame 1, by a slave that then goes."""
+    slave = FakeSlave(farm.api, blender=fake_blender.VERSION)
+    digest = farm.api.put_blob(log)
+    for _ in range(farm.api.get("api/v1/info").json()["retry"]["attempts"]):
+        error = {"kind": "render_failed", "message": message}
+        lease = slave.lease()["lease"]
+        body = {"slave": slave.id, "lease": lease, "job": job, "frame": 1, "error": error, "log": digest}
+        assert farm.api.call("POST", "api/v1/failures", body).status == 204
+        slave.held = []
+    slave.leave()
