@@ -10,6 +10,7 @@ class Background:
     def __init__(self, call, *arguments):
         self.result = None
         self.error = ""
+        self.hears_esc = False
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(call, *arguments), daemon=True)
         self._thread.start()

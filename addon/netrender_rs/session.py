@@ -39,6 +39,7 @@ class Transfer:
         self.label = label
         self._temporary = temporary
         self._on_end = on_end
+        self.hears_esc = False  # while an operator waits for it
         self.snapshot = handle.snapshot()
 
     def read(self):

@@ -12,7 +12,9 @@ _shown = None  # None: Blender's own hints stand there
 def show(transfers):
     """Takes the place of Blender's hints while there is something to say, and gives it back."""
     global _shown
-    words = iface_("{}. ESC cancels").format(", ".join(map(words_of, transfers))) if transfers else None
+    words = ", ".join(map(words_of, transfers)) or None
+    if any(transfer.hears_esc for transfer in transfers):
+        words = iface_("{}. ESC cancels").format(words)
     if words == _shown:
         return
     _shown = words

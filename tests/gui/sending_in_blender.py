@@ -62,6 +62,7 @@ def story():
     for _ in range(20):
         yield
     assert any(words and words.startswith("Sending ") and "%" in words for words in said), said
+    assert any(words and words.endswith("ESC cancels") for words in said), said
     assert said[-1] is None, said
     sent = session.report["bytes"]
     figures = {

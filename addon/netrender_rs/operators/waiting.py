@@ -73,6 +73,7 @@ class Waiting(NeedsNative):
             self._work = self.begin(context)
         except (OSError, ValueError, RuntimeError, *native.errors()) as error:
             return self.refuse(error)
+        self._work.hears_esc = True
         self._timer = context.window_manager.event_timer_add(0.1, window=context.window)
         _timers.append(self._timer)
         context.window_manager.modal_handler_add(self)
@@ -92,6 +93,7 @@ class Waiting(NeedsNative):
 
     def cancel(self, context):
         """Blender calls this when a file is opened meanwhile: the work goes on, the session looks after it."""
+        self._work.hears_esc = False
         if self._timer is not None:  # removing a timer twice crashes Blender
             _timers.remove(self._timer)
             context.window_manager.event_timer_remove(self._timer)
