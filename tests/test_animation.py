@@ -56,6 +56,15 @@ sys.exit(0)  # a render that Blender ended itself would make it another number
 LOCAL = "scene.render.filepath = out + '/shot_####'; bpy.ops.render.render(animation=True)"
 
 
+LOST_EYE = """
+from netrender_rs import loading
+unfold = loading.native.module().unfold
+loading.native.module().unfold = lambda *about: [one for one in unfold(*about) if one["view"] == "left"]
+print(refused(bpy.ops.netrender.animate))
+assert not os.path.exists(out) or not os.listdir(out), os.listdir(out)
+"""
+
+
 class Artist:
     """Runs Python text in a Blender with the add-on and the real module."""
 
@@ -166,6 +175,11 @@ def test_both_eyes(farm, any_blender, artist, tmp_path):
         assert_same_pictures(tmp_path / "ours", tmp_path / "local", (1, 2, 3), eye)
     left, right = (pixels(tmp_path / "ours" / f"shot_0001{eye}.png") for eye in ("_L", "_R"))
     assert left != right
+
+    # And a film of one eye is not taken for both, where Blender's own reader does not look for the other
+    if any_blender.version >= (5, 0):
+        told = artist(each + LOST_EYE, blend, master.url, tmp_path / "lost")
+        assert "is not there in each view" in told["out"]
 
 
 def test_a_frame_that_cannot_come_is_not_written_black(farm, any_blender, artist, tmp_path):

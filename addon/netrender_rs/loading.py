@@ -10,6 +10,7 @@ import bpy
 from . import native
 from .languages import rpt_
 
+BEAUTY = "Combined"
 # Measured: 5.0.1 gets no pixels at all, and says nothing, from a film of several views; 4.3.2 and 3.4.1 do.
 READS_VIEWS = bpy.app.version < (5, 0)
 
@@ -23,13 +24,15 @@ def load(engine, result, path, has_views):
     os.makedirs(folder)
     try:
         size = engine.resolution_x, engine.resolution_y
-        given = [put(result, found) for found in native.module().unfold(path, *size, folder)]
-    except native.errors() as error:
+        given = [found for found in native.module().unfold(path, *size, folder) if put(result, found)]
+    except (TypeError, *native.errors()) as error:  # a pass with other channels is the first
         raise RuntimeError(str(error)) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if not any(given):
-        raise RuntimeError(rpt_("Nothing in the film is of this scene's view layers"))
+    for layer in result.layers:
+        wanted = sum(place.name == BEAUTY for place in layer.passes)
+        if sum((found["layer"], found["pass"]) == (layer.name, BEAUTY) for found in given) < wanted:
+            raise RuntimeError(rpt_("View layer {} is not there in each view").format(layer.name))
 
 
 def put(result, found):

@@ -384,7 +384,7 @@ WORDS = {
     "Not sent: {} would go wrong, see Network Render > Files, and Send Anyway there":
         "Nicht gesendet: {} würde(n) schiefgehen, siehe Netzwerk-Rendern > Dateien und dort Trotzdem senden",
     "Saving a copy of the scene": "Eine Kopie der Szene wird gespeichert",
-    "Nothing in the film is of this scene's view layers": "Nichts im Film gehört zu den View-Layern dieser Szene",
+    "View layer {} is not there in each view": "Der View-Layer {} ist nicht in jeder Ansicht da",
     "The film of frame {} does not fit this scene's resolution. Open the scene as it was sent":
         "Der Film von Bild {} passt nicht zur Auflösung dieser Szene. Die Szene öffnen, wie sie gesendet wurde",
     "The scene was not sent": "Die Szene wurde nicht gesendet",
