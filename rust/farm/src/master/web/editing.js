@@ -29,9 +29,10 @@ export function useEditing({ now, edits, send, done }) {
     try {
       setOwn(await send(body, { "If-Match": `"${seen ?? known}"` }));
       tell(done);
-      forget();
-      // What else was typed waits for its turn.
-      setTyped(Object.fromEntries(Object.entries(typed).filter(([key]) => !(key in body))));
+      setSeen(null);
+      setConflict(null);
+      // What else was typed, also while this was on its way, waits for its turn.
+      setTyped((there) => Object.fromEntries(Object.entries(there).filter(([key, text]) => !(key in body) || text !== typed[key])));
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 412) throw error;
       setConflict(error);
@@ -39,7 +40,8 @@ export function useEditing({ now, edits, send, done }) {
   };
   const input = (key, more = {}) => html`<input id=${`set-${key}`} value=${typed[key] ?? now[key]} ...${more} onInput=${(event) => {
     if (seen === null) setSeen(known);
-    setTyped({ ...typed, [key]: event.target.value });
+    const text = event.target.value;
+    setTyped((there) => ({ ...there, [key]: text }));
   }} />`;
   /** What stands at the form's end: to save, to undo, and what somebody else did. `also`: more buttons. */
   const end = (also = null) => html`<div class="row form-end">
