@@ -3,7 +3,7 @@
 
 import { ApiError } from "./api.js";
 import { Action, tell } from "./controls.js";
-import { html, useState } from "./html.js";
+import { html, useEffect, useState } from "./html.js";
 import { t } from "./language.js";
 
 /**
@@ -19,7 +19,15 @@ export function useEditing({ now, edits, send, done }) {
   // What was saved here is not somebody else's, though it may not be shown yet.
   const [own, setOwn] = useState(0);
   const known = Math.max(edits, own);
-  const changed = Object.keys(typed).filter((key) => typed[key] !== now[key]);
+  // What was saved stays in its fields until the page knows it; they would show for a moment what was set before.
+  const [sent, setSent] = useState(null);
+  const isSent = (key, there) => sent !== null && key in sent.body && there[key] === sent.typed[key];
+  useEffect(() => {
+    if (sent === null || edits < sent.edits) return;
+    setTyped((there) => Object.fromEntries(Object.entries(there).filter(([key]) => !isSent(key, there))));
+    setSent(null);
+  }, [edits, sent]);
+  const changed = Object.keys(typed).filter((key) => typed[key] !== now[key] && !isSent(key, typed));
   const forget = () => {
     setTyped({});
     setSeen(null);
@@ -27,12 +35,12 @@ export function useEditing({ now, edits, send, done }) {
   };
   const save = async (body) => {
     try {
-      setOwn(await send(body, { "If-Match": `"${seen ?? known}"` }));
-      tell(done);
+      const number = await send(body, { "If-Match": `"${seen ?? known}"` });
+      setOwn(number);
       setSeen(null);
       setConflict(null);
-      // What else was typed, also while this was on its way, waits for its turn.
-      setTyped((there) => Object.fromEntries(Object.entries(there).filter(([key, text]) => !(key in body) || text !== typed[key])));
+      setSent({ edits: number, body, typed });
+      tell(done);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 412) throw error;
       setConflict(error);
