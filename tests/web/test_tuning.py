@@ -42,10 +42,10 @@ def test_a_running_slave_is_set_from_its_page(jobs, browser):
     # A worker that is at work keeps its threads, and the page says so
     job = jobs.submit("Long", "1", seconds=60)
     wait_until(lambda: jobs.api.slaves()[0]["job"] == job, 20, "it renders")
+    browser.reads("Frame 1, second", "pre.log")  # the page makes room for it: buttons move
     browser.fill("#set-threads", "7")
     browser.act("save")
     browser.reads("1 until its next scene", "#use-threads")
-    browser.reads("Frame 1, second", "pre.log")
     jobs.api.post(f"api/v1/jobs/{job}/cancel", None)
     jobs.api.wait(jobs.submit("Next", "1"))
     browser.reads("in use", "#use-threads")
