@@ -49,6 +49,7 @@ def test_a_jobs_settings_are_edited(queue, browser):
     assert (now["name"], now["priority"], now["spec"]["chunk"]) == ("Barn at <dusk>", 77, 4)
     assert now["spec"]["tags"] == ["gpu", "studio"]
     # What makes no sense is refused in words
+    browser.find("[data-action='save']:disabled")
     browser.fill("#set-chunk", "0")
     browser.act("save")
     browser.find(".notice.is-bad")
