@@ -104,10 +104,14 @@ def chromium():
 
 
 @pytest.fixture
-def browser(chromium):
-    """A browser as if nobody had used it before; afterwards no page may have complained."""
+def browser(chromium, tmp_path, request):
+    """A browser as if nobody had used it before; afterwards no page may have complained. What was in sight when the
+    test failed is shown."""
     chromium.fresh()
     yield chromium
+    report = getattr(request.node, "report_call", None)
+    if report is None or report.failed:
+        print(f"\n----- in sight: {tmp_path / 'page.png'}\n{chromium.in_sight(tmp_path / 'page.png')}")
     complaints = chromium.complaints()
     chromium.driver.get("about:blank")
     assert not complaints, complaints

@@ -128,6 +128,12 @@ class Browser:
     def attribute(self, css, name):
         return self.run("return document.querySelector(arguments[0])?.getAttribute(arguments[1])", css, name)
 
+    def painted(self):
+        """Waits until what the page has drawn is on the screen, and what it does thereafter is done."""
+        self.driver.execute_async_script(
+            "requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(arguments[0])))"
+        )
+
     # --------------------------------------------------------------------------------------------------- acting
 
     def click(self, css):
@@ -184,6 +190,13 @@ class Browser:
     def picture(self, path):
         shot = self.cdp("Page.captureScreenshot", format="png")
         Path(path).write_bytes(base64.b64decode(shot["data"]))
+
+    def in_sight(self, picture):
+        """What can be read on the page, and what stands in its fields; saved as a picture, too."""
+        self.picture(picture)
+        fields = "return [...document.querySelectorAll('input')].map((one) => `#${one.id}: ${one.value}`)"
+        focused = "return document.activeElement?.outerHTML.slice(0, 200)"
+        return "\n".join([self.text(), *self.run(fields), f"focus: {self.run(focused)}"])
 
     def complaints(self):
         """What the browser's console holds against the page, since it was last asked."""

@@ -49,13 +49,41 @@ def test_a_jobs_settings_are_edited(queue, browser):
     assert (now["name"], now["priority"], now["spec"]["chunk"]) == ("Barn at <dusk>", 77, 4)
     assert now["spec"]["tags"] == ["gpu", "studio"]
     # What makes no sense is refused in words
-    browser.find("[data-action='save']:disabled")
     browser.fill("#set-chunk", "0")
     browser.act("save")
     browser.find(".notice.is-bad")
     browser.act("undo")
     assert queue.api.job(job)["spec"]["chunk"] == 4
     assert all("jobs/1" in complaint for complaint in browser.complaints())
+
+
+def test_a_form_shows_what_was_saved_until_the_page_knows_it(queue, browser):
+    job = queue.submit("Barn")
+    browser.open(f"{queue.url}/#/jobs/{job}/settings")
+    browser.find("#set-chunk")
+    # The lists tell what was edited, the job's own answer lingers.
+    browser.run("""
+        const fetched = fetch;
+        const free = new Promise((go) => (window.letGo = go));
+        window.fetch = async (path, how) => {
+            const answer = await fetched(path, how);
+            if (how.method === "GET") await free;
+            return answer;
+        };
+    """)
+    browser.fill("#set-name", "Dusk")
+    browser.fill("#set-chunk", "4")
+    browser.act("save")
+    browser.reads("Dusk", "h1")
+    browser.find("[data-action='save']:disabled:not([aria-busy='true'])")
+    browser.painted()
+    chunk = browser.find("#set-chunk")
+    assert chunk.get_attribute("value") == "4"
+    browser.fill("#set-chunk", "5")
+    browser.run("letGo()")
+    browser.act("save")
+    wait_until(lambda: queue.api.job(job)["spec"]["chunk"] == 5, 10, "what was typed meanwhile is saved")
+    assert chunk.get_attribute("value") == "5"
 
 
 def test_of_two_people_who_edit_a_job_the_second_is_told(queue, browser):

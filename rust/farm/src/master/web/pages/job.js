@@ -19,7 +19,9 @@ const tabs = ["frames", "times", "files", "settings"];
 
 export function JobPage({ path: [id, tab = "frames", frame] }) {
   const row = jobs.value.get(Number(id));
-  const { value: job, error } = useDetail(row ? `jobs/${id}` : null, { follow: row !== undefined && !hasEnded(row) });
+  // One that ended changes only in what it is set to.
+  const follow = row !== undefined && (!hasEnded(row) || tab === "settings");
+  const { value: job, error } = useDetail(row ? `jobs/${id}` : null, { follow });
   useEffect(() => {
     if (job) document.title = `${job.id} ${job.name} – netrender`;
     return () => {
@@ -31,6 +33,8 @@ export function JobPage({ path: [id, tab = "frames", frame] }) {
   if (!row || !job) return null;
   if (!tabs.includes(tab)) return html`<${NotFound} what=${t("There is no such page")} text=${t("Perhaps the address was cut off.")} />`;
   if (tab === "frames" && frame !== undefined) return html`<${FramePage} key=${frame} job=${job} frame=${frame} />`;
+  // The lists are a moment ahead of the job's own answer. A form holds what it shows against the number of the edit it knows,
+  // so it gets both from one of them.
   const now = { ...job, ...row };
   return html`<div class="page">
     <${Head} job=${now} />
@@ -43,7 +47,7 @@ export function JobPage({ path: [id, tab = "frames", frame] }) {
     ${tab === "frames" ? html`<${Frames} job=${job} />` : null}
     ${tab === "times" ? html`<${Times} job=${job} />` : null}
     ${tab === "files" ? html`<${Files} job=${job} />` : null}
-    ${tab === "settings" ? html`<${Settings} job=${now} />` : null}
+    ${tab === "settings" ? html`<${Settings} job=${job} />` : null}
   </div>`;
 }
 
