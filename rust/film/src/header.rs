@@ -202,8 +202,11 @@ impl Layout {
     }
 
     pub(crate) fn read_expected(source: &mut Source, expect: &Expect) -> Result<Self, FilmError> {
-        let layout = Self::read(source)?;
-        let header = layout.header();
+        Self::read(source)?.expected(expect)
+    }
+
+    pub(crate) fn expected(self, expect: &Expect) -> Result<Self, FilmError> {
+        let header = self.header();
         if (header.width, header.height) != (expect.width, expect.height) {
             return Err(FilmError::WrongSize {
                 found_width: header.width,
@@ -212,10 +215,10 @@ impl Layout {
                 height: expect.height,
             });
         }
-        if !names::has_colour(&layout) {
+        if !names::has_colour(&self) {
             return Err(FilmError::NoColour);
         }
-        Ok(layout)
+        Ok(self)
     }
 
     fn header(&self) -> Header {

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 /// Where a film says which samples it was summed up from.
-pub(crate) const COVERAGE: &str = "netrender.samples";
+pub(crate) const SAMPLES: &str = "netrender.samples";
+/// Where a film says which of its lines were rendered.
+pub(crate) const LINES: &str = "netrender.lines";
 const STRING: &str = "string";
 
 /// All headers of a file.
@@ -78,6 +80,15 @@ impl Attributes {
         }
     }
 
+    /// Changes the value where the attribute is, to another in each part.
+    pub(crate) fn set_each(&mut self, name: &str, values: impl Iterator<Item = Vec<u8>>) {
+        for (part, value) in self.parts.iter_mut().zip(values) {
+            for attribute in part.iter_mut().filter(|found| found.name == name.as_bytes()) {
+                attribute.value.clone_from(&value);
+            }
+        }
+    }
+
     /// Says it in the first part, or no longer.
     pub(crate) fn set_text(&mut self, name: &str, text: Option<String>) {
         for part in &mut self.parts {
@@ -86,6 +97,14 @@ impl Attributes {
         if let (Some(part), Some(text)) = (self.parts.first_mut(), text) {
             part.push(Attribute { name: name.into(), kind: STRING.into(), value: text.into_bytes() });
         }
+    }
+
+    /// Makes the picture so large, its first line at 0.
+    pub(crate) fn set_size(&mut self, width: u32, height: u32) {
+        let corners = [0, 0, width.saturating_sub(1), height.saturating_sub(1)];
+        let window: Vec<u8> = corners.iter().flat_map(|side| side.to_le_bytes()).collect();
+        self.set("dataWindow", &window);
+        self.set("displayWindow", &window);
     }
 
     /// As bytes of a file, up to the table of contents. Several parts end with an empty one.

@@ -7,12 +7,15 @@
 //!              16+8  24+40 ──> Merger ───sum────> a film of 16+48       (any samples; a part like any other)
 //! ```
 //!
+//! A frame may also be cut into tiles as wide as the picture ([`Cut::Lines`]): then its lines are counted where samples are
+//! counted else, a part has all that Cycles samples in some lines, and the film's lines are taken over as they are.
+//!
 //! [`Merger::add`] reads headers only; pixels are read once, when the film is written, a few lines of one part at a time
 //! and thread, so memory depends on width and channels and on nothing else. Nothing is kept but files: who merges parts as
 //! they come in writes a sum and adds the next part to that. A failed merge leaves no file and spoils no other.
 //!
 //! What lives here: rules by pass (`rules.rs`), checks of parts (`part.rs`), the arithmetic (`stripe.rs`,
-//! `cryptomatte.rs`), the file (`write.rs`), the picture for a preview (`beauty.rs`). What does not: how a frame is cut, and denoising, which comes after the merge.
+//! `cryptomatte.rs`), tiles (`tiles.rs`), the file (`write.rs`), the picture for a preview (`beauty.rs`). What does not: how a frame is cut, and denoising, which comes after the merge.
 
 pub(crate) mod attributes;
 mod beauty;
@@ -22,6 +25,7 @@ mod part;
 mod rules;
 mod share;
 mod stripe;
+mod tiles;
 mod write;
 
 pub use error::{MergeError, PartError};
@@ -30,11 +34,12 @@ pub use share::{Coverage, NotShares, Share};
 pub use write::Codec;
 
 use crate::film::Film;
-use attributes::{Attributes, COVERAGE};
+use attributes::Attributes;
 use beauty::Beauty;
 use part::{Part, Shape, samples_attribute};
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use stripe::{Desk, Work};
@@ -51,11 +56,36 @@ const STRIPE_LINES: usize = 16;
 /// has 26 MB of them, 420 MB if packed as DWAB.
 const MAX_STRIPE_BYTES: u64 = 1 << 30;
 
+/// What a frame was cut into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Each part has all pixels, and some of the samples of each.
+    Samples,
+    /// Each part has all samples of some lines, and of at most so many lines more on either side, where the picture goes on.
+    /// Its file has these lines and no others, or, if it is a sum, all of the picture's.
+    Lines {
+        /// Lines that are not its own.
+        overlap: u32,
+    },
+}
+
+impl Cut {
+    /// The attribute in which a sum says what it has.
+    fn attribute(self) -> &'static str {
+        match self {
+            Self::Samples => attributes::SAMPLES,
+            Self::Lines { .. } => attributes::LINES,
+        }
+    }
+}
+
 /// What the parts of a frame should make together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expect {
     /// The frame's size.
     pub picture: crate::Expect,
+    /// What is counted.
+    pub cut: Cut,
     /// Samples of the whole frame.
     pub samples: u32,
     /// Samples of the view layers that override the scene's, at most as many. Of each part, they have those below this
@@ -80,6 +110,7 @@ impl Expect {
     pub fn new(picture: crate::Expect, samples: u32) -> Self {
         Self {
             picture,
+            cut: Cut::Samples,
             samples,
             layers: BTreeMap::new(),
             is_subset: false,
@@ -88,6 +119,20 @@ impl Expect {
             frame: None,
             build: None,
         }
+    }
+
+    /// A frame that is cut into tiles, each with so many lines around its own.
+    pub fn tiles(picture: crate::Expect, overlap: u32) -> Self {
+        let lines = picture.height;
+        Self { cut: Cut::Lines { overlap }, ..Self::new(picture, lines) }
+    }
+
+    /// The lines in the file of a tile that Blender rendered.
+    fn tile(&self, coverage: &Coverage) -> Option<Range<usize>> {
+        let Cut::Lines { overlap } = self.cut else { return None };
+        let [share] = coverage.shares() else { return None };
+        let end = coverage.end().saturating_add(overlap.into()).min(self.picture.height.into());
+        Some(share.offset.saturating_sub(overlap) as usize..end as usize)
     }
 
     fn samples_of(&self, layer: &str) -> u32 {
@@ -152,6 +197,12 @@ impl Merger {
             return impossible(format!(
                 "the view layer \"{layer}\" has {samples} samples and the frame {}: it cannot be rendered in parts",
                 expect.samples
+            ));
+        }
+        if expect.cut != Cut::Samples && expect.samples != expect.picture.height {
+            return impossible(format!(
+                "a frame of {} lines cannot be cut into {}",
+                expect.picture.height, expect.samples
             ));
         }
         Ok(Self { expect, shape: None, parts: Vec::new(), coverage: Coverage::default() })
@@ -225,10 +276,11 @@ impl Merger {
         let codecs = first.layout.parts.iter().map(|part| output.codec.map_or(part.compression, Codec::compression));
         let work = Work {
             plan: &shape.plan,
+            cut: self.expect.cut,
             is_adaptive: self.expect.is_adaptive,
             codecs: codecs.collect(),
             width: first.layout.width,
-            height: first.layout.height,
+            height: self.expect.picture.height as usize,
             parts,
         };
         let per_stripe = work.stripe_lines();
@@ -249,6 +301,11 @@ impl Merger {
         let first = work.parts[0];
         let blame = |error| MergeError::Part { part: first.coverage.clone(), reason: PartError::Film(error) };
         let mut attributes = Attributes::read(&first.file, &first.layout).map_err(blame)?;
+        attributes.set_text(self.expect.cut.attribute(), says);
+        if self.expect.cut != Cut::Samples {
+            attributes.set_size(work.width as u32, work.height as u32);
+            return Ok(attributes);
+        }
         for (index, layer) in work.plan.layers.iter().enumerate() {
             let name = samples_attribute(layer);
             if attributes.text(&name).is_none() {
@@ -261,7 +318,6 @@ impl Merger {
                 attributes.set(&name, self.expect.samples_of(layer).to_string().as_bytes());
             }
         }
-        attributes.set_text(COVERAGE, says);
         Ok(attributes)
     }
 }
@@ -282,7 +338,11 @@ fn run(work: &Work, sink: &Sink, per_stripe: usize, threads: NonZero<usize>, bea
             }
             let first = stripe * per_stripe;
             let lines = per_stripe.min(work.height - first);
-            let merged = work.merge(&mut desk, first, lines).and_then(|mut blocks| {
+            let made = match work.cut {
+                Cut::Samples => work.merge(&mut desk, first, lines),
+                Cut::Lines { .. } => work.lay(first, lines),
+            };
+            let merged = made.and_then(|mut blocks| {
                 beauty.into_iter().for_each(|beauty| beauty.keep(work, &blocks));
                 blocks.iter_mut().try_for_each(|block| press.pack(work, block)).map(|()| blocks)
             });

@@ -1,11 +1,11 @@
 //! One part of a frame: a film that is open and whose header was checked, alone and against the first one added. Its
 //! pixels are read later, a few lines at a time.
 
-use super::attributes::{Attributes, COVERAGE};
+use super::attributes::Attributes;
 use super::error::PartError;
 use super::rules::Plan;
 use super::share::Coverage;
-use super::{Expect, MAX_STRIPE_BYTES, STRIPE_LINES};
+use super::{Cut, Expect, MAX_STRIPE_BYTES, STRIPE_LINES};
 use crate::chunks::Chunk;
 use crate::error::FilmError;
 use crate::header::{Layout, PartHeader, limit, lines_per_chunk};
@@ -46,6 +46,8 @@ pub(super) struct Part {
     /// For each part of the file, its blocks from the top.
     blocks: Vec<Vec<Chunk>>,
     pub(super) coverage: Coverage,
+    /// Which of the frame's lines its first one is.
+    pub(super) top: usize,
     /// Samples in each of the plan's layers.
     pub(super) weights: Vec<u32>,
 }
@@ -74,7 +76,10 @@ impl Part {
         shape: &mut Option<Shape>,
     ) -> Result<(Self, PartInfo), PartError> {
         let mut source = Source::open(path).map_err(PartError::Film)?;
-        let layout = Layout::read_expected(&mut source, &expect.picture)?;
+        let layout = Layout::read(&mut source)?;
+        let tile = expect.tile(coverage).filter(|tile| tile.len() == layout.height);
+        let height = tile.as_ref().map_or(expect.picture.height, |tile| tile.len() as u32);
+        let layout = layout.expected(&crate::Expect { height, ..expect.picture })?;
         let lines = lines_per_block(&layout).max(STRIPE_LINES);
         // Before anything is unpacked: blocks can be forged to grow a thousand times.
         limit("a block of lines in bytes", stripe_bytes(&layout, lines), MAX_STRIPE_BYTES)?;
@@ -82,12 +87,19 @@ impl Part {
         let attributes = Attributes::read(&file, &layout)?;
         let found = Shape::new(&layout, &attributes, expect)?;
         if let Some(wanted) = shape {
-            wanted.check(&found)?;
+            wanted.check(&found, expect.cut)?;
         }
-        found.check_words(expect, coverage)?;
+        // Blender renders one range at a time.
+        let is_render = match expect.cut {
+            Cut::Samples => coverage.shares().len() == 1,
+            Cut::Lines { .. } => tile.is_some(),
+        };
+        found.check_words(expect, coverage, is_render)?;
         let weights: Vec<u32> =
             found.plan.layers.iter().map(|layer| coverage.samples_below(expect.samples_of(layer))).collect();
-        found.check_samples(expect, coverage, &weights)?;
+        if expect.cut == Cut::Samples {
+            found.check_samples(expect, coverage, &weights)?;
+        }
         let mut blocks = vec![Vec::new(); layout.parts.len()];
         for chunk in &layout.chunks {
             blocks[chunk.part].push(*chunk);
@@ -98,10 +110,11 @@ impl Part {
         let metadata = metadata(&layout)?;
         let info = found.info.clone();
         shape.get_or_insert(found);
-        Ok((Self { file, layout, metadata, blocks, coverage: coverage.clone(), weights }, info))
+        let top = tile.map_or(0, |tile| tile.start);
+        Ok((Self { file, layout, metadata, blocks, coverage: coverage.clone(), top, weights }, info))
     }
 
-    /// Lines that one of its blocks has at most.
+    /// Lines that one of its blocks has at most; those of its parts are powers of two.
     pub(super) fn lines_per_block(&self) -> usize {
         lines_per_block(&self.layout)
     }
@@ -122,7 +135,10 @@ impl Part {
 
 impl Shape {
     fn new(layout: &Layout, attributes: &Attributes, expect: &Expect) -> Result<Self, PartError> {
-        let plan = Plan::new(layout, expect.is_adaptive)?;
+        let plan = match expect.cut {
+            Cut::Samples => Plan::new(layout, expect.is_adaptive)?,
+            Cut::Lines { .. } => Plan::as_it_is(layout)?,
+        };
         let samples = |layer: &String| {
             let text = attributes.text(&samples_attribute(layer));
             let samples = text.as_deref().map(str::parse).transpose().map_err(|_| PartError::Says {
@@ -132,14 +148,14 @@ impl Shape {
             })?;
             Ok((layer.clone(), samples))
         };
-        let coverage = attributes.text(COVERAGE);
+        let coverage = attributes.text(expect.cut.attribute());
         let info = PartInfo {
             build: attributes.text("Software"),
             scene: attributes.text("Scene"),
             frame: attributes.text("Frame"),
             layers: plan.layers.iter().map(samples).collect::<Result<_, PartError>>()?,
             coverage: coverage.as_deref().map(str::parse).transpose().map_err(|_| PartError::Says {
-                what: COVERAGE.into(),
+                what: expect.cut.attribute().into(),
                 found: coverage.clone().unwrap_or_default(),
                 wanted: "a list of samples".into(),
             })?,
@@ -156,7 +172,7 @@ impl Shape {
     }
 
     /// Whether a part is of the same frame as this one, as far as headers tell.
-    fn check(&self, other: &Self) -> Result<(), PartError> {
+    fn check(&self, other: &Self, cut: Cut) -> Result<(), PartError> {
         let differs = |what: &str, found: &Option<String>, wanted: &Option<String>| {
             let word = |word: &Option<String>| word.clone().unwrap_or_else(|| "nothing".into());
             Err(PartError::Says { what: what.into(), found: word(found), wanted: word(wanted) })
@@ -176,6 +192,10 @@ impl Shape {
             if found == wanted { Ok(()) } else { Err(PartError::Says { what: what.into(), found, wanted }) }
         };
         says("multiView", other.views.join(", "), self.views.join(", "))?;
+        if cut != Cut::Samples {
+            // Each has a size of its own, which was checked, and all have the same samples.
+            return says("cycles.*.samples", format!("{:?}", theirs.layers), format!("{:?}", ours.layers));
+        }
         says("dataWindow", format!("{:?}", other.windows[0]), format!("{:?}", self.windows[0]))?;
         says("displayWindow", format!("{:?}", other.windows[1]), format!("{:?}", self.windows[1]))
     }
@@ -201,7 +221,7 @@ impl Shape {
     }
 
     /// Whether it says what the caller says.
-    fn check_words(&self, expect: &Expect, coverage: &Coverage) -> Result<(), PartError> {
+    fn check_words(&self, expect: &Expect, coverage: &Coverage, is_render: bool) -> Result<(), PartError> {
         let says =
             |what: &str, found: String, wanted: String| Err(PartError::Says { what: what.into(), found, wanted });
         if let (Some(wanted), Some(found)) = (&expect.build, &self.info.build)
@@ -215,9 +235,8 @@ impl Shape {
             return says("Frame", found.clone(), wanted.to_string());
         }
         match &self.info.coverage {
-            Some(found) if found != coverage => says(COVERAGE, found.to_string(), coverage.to_string()),
-            // Blender renders one range at a time.
-            None if coverage.shares().len() > 1 => says(COVERAGE, "nothing".into(), coverage.to_string()),
+            Some(found) if found != coverage => says(expect.cut.attribute(), found.to_string(), coverage.to_string()),
+            None if !is_render => says(expect.cut.attribute(), "nothing".into(), coverage.to_string()),
             _ => Ok(()),
         }
     }

@@ -83,12 +83,7 @@ impl Plan {
         let paths: Vec<ChannelPath> = paths(layout).collect();
         let mut plan = Self { channels: Vec::with_capacity(paths.len()), layers: Vec::new(), cryptomattes: Vec::new() };
         let mut matte_names: Vec<(&str, &str, Option<&str>)> = Vec::new();
-        let places = layout.parts.iter().enumerate().flat_map(|(part, found)| {
-            found.header.channels.iter().scan(0, move |before, channel| {
-                Some((part, std::mem::replace(before, *before + channel.kind.bytes()), channel.kind))
-            })
-        });
-        for ((part, before, kind), path) in places.zip(&paths) {
+        for ((part, before, kind), path) in places(layout).zip(&paths) {
             let layer = index_of(&mut plan.layers, &path.layer);
             let sibling = |pass: &str, channel: &str| {
                 paths.iter().position(|other| {
@@ -152,6 +147,25 @@ impl Plan {
         Ok(plan)
     }
 
+    /// A plan for films that are taken over as they are. Only of the picture itself it is known that its samples must be
+    /// numbers: in a pass of the artist's own anything may stand, in a frame that is rendered whole, too.
+    pub(crate) fn as_it_is(layout: &Layout) -> Result<Self, PartError> {
+        let mut plan = Self { channels: Vec::new(), layers: Vec::new(), cryptomattes: Vec::new() };
+        for ((part, before, kind), path) in places(layout).zip(paths(layout)) {
+            let no_rule = |why| Err(PartError::NoRule { pass: format!("{}.{}", path.layer, path.pass), why });
+            if path.layer == "Composite" {
+                return no_rule("it was composited");
+            }
+            if kind == SampleKind::Uint {
+                return no_rule("its samples are whole numbers");
+            }
+            let rule = if path.pass == COMBINED { Rule::Mean { of: plan.channels.len() } } else { Rule::First };
+            let layer = index_of(&mut plan.layers, &path.layer);
+            plan.channels.push(PlannedChannel { name: full_name(&path), part, before, kind, rule, layer, count: None });
+        }
+        Ok(plan)
+    }
+
     fn find_ranks(&mut self) -> Result<(), PartError> {
         for (index, matte) in self.cryptomattes.iter_mut().enumerate() {
             let place = |wanted: Rule| self.channels.iter().position(|channel| channel.rule == wanted);
@@ -179,6 +193,15 @@ impl Plan {
     pub(crate) fn needs_later(&self, part: usize) -> bool {
         self.channels.iter().any(|channel| channel.part == part && channel.rule != Rule::First)
     }
+}
+
+/// Of each channel: the file's part, what is before it in a line of that, in bytes for each pixel, and its kind.
+fn places(layout: &Layout) -> impl Iterator<Item = (usize, usize, SampleKind)> {
+    layout.parts.iter().enumerate().flat_map(|(part, found)| {
+        found.header.channels.iter().scan(0, move |before, channel| {
+            Some((part, std::mem::replace(before, *before + channel.kind.bytes()), channel.kind))
+        })
+    })
 }
 
 fn index_of(names: &mut Vec<String>, name: &str) -> usize {

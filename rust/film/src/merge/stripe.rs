@@ -1,11 +1,11 @@
 //! The arithmetic: some lines of all parts in, the same lines of the merged film out. Every part is unpacked once, one
 //! after the other, and summed up in f64; weights are whole numbers, so the products are exact. No files are written here.
 
-use super::STRIPE_LINES;
 use super::cryptomatte::Ranks;
 use super::error::{MergeError, PartError};
 use super::part::Part;
 use super::rules::{Plan, PlannedChannel, Rule};
+use super::{Cut, STRIPE_LINES};
 use crate::header::{SampleKind, lines_per_chunk};
 use crate::read::convert;
 use exr::compression::Compression;
@@ -14,6 +14,7 @@ use exr::prelude::f16;
 /// What all stripes of a film have in common.
 pub(super) struct Work<'a> {
     pub(super) plan: &'a Plan,
+    pub(super) cut: Cut,
     /// The one with the first sample first.
     pub(super) parts: Vec<&'a Part>,
     pub(super) is_adaptive: bool,
@@ -54,14 +55,14 @@ impl Desk {
 }
 
 /// Lines of one part, unpacked: for each of the file's parts its blocks, if they are needed.
-struct Lines<'a> {
-    part: &'a Part,
-    width: usize,
-    blocks: Vec<Option<Vec<Vec<u8>>>>,
+pub(super) struct Lines<'a> {
+    pub(super) part: &'a Part,
+    pub(super) width: usize,
+    pub(super) blocks: Vec<Option<Vec<Vec<u8>>>>,
 }
 
 impl Lines<'_> {
-    fn bytes(&self, channel: &PlannedChannel, line: usize) -> &[u8] {
+    pub(super) fn bytes(&self, channel: &PlannedChannel, line: usize) -> &[u8] {
         let layout = &self.part.layout.parts[channel.part];
         let per_block = lines_per_chunk(layout.compression) as usize;
         let blocks = self.blocks[channel.part].as_ref().expect("it was unpacked, for the rule needs it");
@@ -70,12 +71,17 @@ impl Lines<'_> {
         &blocks[line / per_block][start..start + self.width * channel.kind.bytes()]
     }
 
-    fn row(&self, channel: &PlannedChannel, line: usize, row: &mut [f32]) {
+    pub(super) fn row(&self, channel: &PlannedChannel, line: usize, row: &mut [f32]) {
         convert(self.bytes(channel, line), channel.kind, row);
     }
 }
 
 impl Work<'_> {
+    /// The number of the film's first line, in one of the file's parts.
+    pub(super) fn top(&self, part: usize) -> i32 {
+        if self.cut == Cut::Samples { self.parts[0].layout.parts[part].top } else { 0 }
+    }
+
     /// How many lines are merged at a time.
     pub(super) fn stripe_lines(&self) -> usize {
         let codecs = self.codecs.iter().map(|codec| lines_per_chunk(*codec) as usize);
@@ -221,7 +227,7 @@ impl Work<'_> {
         }
     }
 
-    fn empty_blocks(&self, first: usize, lines: usize) -> Vec<Block> {
+    pub(super) fn empty_blocks(&self, first: usize, lines: usize) -> Vec<Block> {
         let mut blocks = Vec::new();
         for (part, codec) in self.codecs.iter().enumerate() {
             let per_block = lines_per_chunk(*codec) as usize;
@@ -243,7 +249,7 @@ impl Work<'_> {
     }
 
     /// The place of a channel's line in the blocks.
-    fn out<'a>(&self, blocks: &'a mut [Block], channel: &PlannedChannel, line: usize) -> &'a mut [u8] {
+    pub(super) fn out<'a>(&self, blocks: &'a mut [Block], channel: &PlannedChannel, line: usize) -> &'a mut [u8] {
         let is_here =
             |block: &&mut Block| block.part == channel.part && (block.line..block.line + block.lines).contains(&line);
         let block = blocks.iter_mut().find(is_here).expect("the blocks have all lines of all parts");
@@ -368,7 +374,7 @@ fn store(row: &[f32], kind: SampleKind, out: &mut [u8]) {
     }
 }
 
-fn check_finite(row: &[f32], channel: &str, y: usize) -> Result<(), PartError> {
+pub(super) fn check_finite(row: &[f32], channel: &str, y: usize) -> Result<(), PartError> {
     const EXPONENT: u32 = 0x7f80_0000;
     // Without a way out of the loop, so that it looks at many at a time.
     let is_any = row.iter().fold(false, |any, value| any | (value.to_bits() & EXPONENT == EXPONENT));

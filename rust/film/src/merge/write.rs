@@ -7,6 +7,7 @@ use super::stripe::{Block, Work};
 use crate::header::lines_per_chunk;
 use crate::zip::Packer;
 use exr::compression::Compression;
+use exr::math::Vec2;
 use exr::meta::BlockDescription;
 use exr::meta::attribute::{IntegerBounds, LineOrder};
 use exr::meta::header::Header as ExrHeader;
@@ -57,16 +58,16 @@ impl Codec {
 pub(super) struct Press {
     zip: Packer,
     headers: Vec<ExrHeader>,
-    top: i32,
 }
 
 impl Press {
     pub(super) fn new(work: &Work) -> Self {
         let first = work.parts[0];
         let headers = first.metadata.headers.iter().zip(&work.codecs).map(|(header, codec)| {
-            header.clone().with_encoding(*codec, BlockDescription::ScanLines, LineOrder::Increasing)
+            let header = header.clone().with_encoding(*codec, BlockDescription::ScanLines, LineOrder::Increasing);
+            ExrHeader { layer_size: Vec2(work.width, work.height), ..header }
         });
-        Self { zip: Packer::new(), headers: headers.collect(), top: first.layout.parts[0].top }
+        Self { zip: Packer::new(), headers: headers.collect() }
     }
 
     pub(super) fn pack(&mut self, work: &Work, block: &mut Block) -> Result<(), MergeError> {
@@ -76,7 +77,8 @@ impl Press {
             Compression::ZIP1 | Compression::ZIP16 if cfg!(target_endian = "little") => self.zip.pack(bytes),
             codec => {
                 let header = &self.headers[block.part];
-                let place = IntegerBounds::new((0, self.top + block.line as i32), (work.width, block.lines));
+                let top = work.top(block.part) + block.line as i32;
+                let place = IntegerBounds::new((0, top), (work.width, block.lines));
                 // Its codecs hold asserts, too, when they pack.
                 catch_unwind(AssertUnwindSafe(|| codec.compress_image_section_to_le(header, bytes, place)))
                     .map_err(|_| MergeError::Pack("its codec gave up".into()))?
@@ -113,9 +115,10 @@ impl Sink {
     ) -> Result<Self, MergeError> {
         if let Some(codec) = codec {
             attributes.set("compression", &[codec.number()]);
-            let count = work.height.div_ceil(lines_per_chunk(codec.compression()) as usize);
-            attributes.set("chunkCount", &(count as u32).to_le_bytes());
         }
+        let counts = work.codecs.iter().map(|codec| work.height.div_ceil(lines_per_chunk(*codec) as usize));
+        let counts: Vec<usize> = counts.collect();
+        attributes.set_each("chunkCount", counts.iter().map(|count| (*count as u32).to_le_bytes().to_vec()));
         attributes.set("lineOrder", &[0]);
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut name = tempfile::Builder::new();
@@ -124,8 +127,7 @@ impl Sink {
         let mut file = BufWriter::with_capacity(1 << 20, name.prefix(".merge-").tempfile_in(folder)?);
         let bytes = attributes.to_bytes(work.parts[0].layout.is_multi_part);
         file.write_all(&bytes)?;
-        let counts = work.codecs.iter().map(|codec| work.height.div_ceil(lines_per_chunk(*codec) as usize));
-        let tables: Vec<Vec<u64>> = counts.map(|count| vec![0; count]).collect();
+        let tables: Vec<Vec<u64>> = counts.into_iter().map(|count| vec![0; count]).collect();
         let state = State { position: bytes.len() as u64, file, tables, next: 0, failed: None };
         let sink = Self { state: Mutex::new(state), turn: Condvar::new() };
         sink.lock().write_tables()?;
@@ -194,7 +196,7 @@ impl State {
         if layout.is_multi_part {
             head.extend((block.part as u32).to_le_bytes());
         }
-        head.extend((layout.parts[block.part].top + block.line as i32).to_le_bytes());
+        head.extend((work.top(block.part) + block.line as i32).to_le_bytes());
         head.extend((block.bytes.len() as u32).to_le_bytes());
         self.file.write_all(&head)?;
         self.file.write_all(&block.bytes)?;

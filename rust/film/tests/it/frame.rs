@@ -6,6 +6,7 @@ use exr::prelude::*;
 use netrender_film::merge::{Coverage, Expect, Share};
 use netrender_film::{Film, read};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Two ways to write the same passes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,6 +81,16 @@ impl Frame {
 
     /// What one render would give that takes these samples and no others, adaptive sampling included.
     pub fn film_of(&self, shares: &[Share]) -> OnDisk {
+        on_disk(&self.encode(self.planes(shares), shares, 0..HEIGHT))
+    }
+
+    /// What a render of all samples of these lines would give.
+    pub fn tile(&self, lines: Range<usize>) -> OnDisk {
+        let all = [Share { offset: 0, samples: self.samples }];
+        on_disk(&self.encode(self.planes(&all), &all, lines))
+    }
+
+    fn planes(&self, shares: &[Share]) -> Vec<Plane> {
         let mut planes = Vec::new();
         let views = if self.views.is_empty() { vec![None] } else { self.views.iter().copied().map(Some).collect() };
         for (index, layer) in LAYERS.into_iter().enumerate() {
@@ -91,7 +102,7 @@ impl Frame {
         if let Some(spoil) = self.spoil {
             spoil(&mut planes);
         }
-        on_disk(&self.encode(planes, shares))
+        planes
     }
 
     fn render(
@@ -180,7 +191,7 @@ impl Frame {
         }
     }
 
-    fn encode(&self, planes: Vec<Plane>, shares: &[Share]) -> Vec<u8> {
+    fn encode(&self, planes: Vec<Plane>, shares: &[Share], lines: Range<usize>) -> Vec<u8> {
         let encoding =
             Encoding { compression: self.compression, blocks: Blocks::ScanLines, line_order: LineOrder::Increasing };
         let mut parts: Vec<FilePart> = Vec::new();
@@ -198,7 +209,13 @@ impl Frame {
                 parts.push((part.clone(), view, Vec::new()));
             }
             let (_, _, channels) = parts.iter_mut().find(|(name, ..)| *name == part).unwrap();
-            channels.push(AnyChannel::new(name.as_str(), plane.samples));
+            let pixels = lines.start * WIDTH..lines.end * WIDTH;
+            let samples = match plane.samples {
+                FlatSamples::F16(samples) => FlatSamples::F16(samples[pixels].to_vec()),
+                FlatSamples::F32(samples) => FlatSamples::F32(samples[pixels].to_vec()),
+                FlatSamples::U32(samples) => FlatSamples::U32(samples[pixels].to_vec()),
+            };
+            channels.push(AnyChannel::new(name.as_str(), samples));
         }
         let mut is_first = true;
         let layers = parts.into_iter().map(|(name, view, channels)| {
@@ -208,7 +225,7 @@ impl Frame {
                 self.say(&mut attributes, shares);
                 is_first = false;
             }
-            Layer::new((WIDTH, HEIGHT), attributes, encoding, AnyChannels::sort(channels.into()))
+            Layer::new((WIDTH, lines.len()), attributes, encoding, AnyChannels::sort(channels.into()))
         });
         file(layers.collect())
     }

@@ -12,5 +12,6 @@ mod picture;
 mod preview;
 mod real;
 mod roundtrip;
+mod tiles;
 mod unfold;
 mod view;

@@ -44,7 +44,7 @@ pub fn part(name: &str, channels: &[&str], compression: Compression) -> Layer<An
 }
 
 pub fn file(parts: Vec<Layer<AnyChannels<FlatSamples>>>) -> Vec<u8> {
-    let attributes = ImageAttributes::with_size((WIDTH, HEIGHT));
+    let attributes = ImageAttributes::with_size(parts[0].size);
     let mut bytes = std::io::Cursor::new(Vec::new());
     Image::from_layers(attributes, parts).write().non_parallel().to_buffered(&mut bytes).unwrap();
     bytes.into_inner()
