@@ -10,7 +10,7 @@ import urllib.parse
 
 import blake3
 
-PROTOCOL = 5
+PROTOCOL = 6
 
 
 def digest_of(data):

@@ -16,18 +16,19 @@ from master_api import MasterApi
 from processes import FarmEnv
 
 
-def main(samples, turns):
+def main(samples, turns, split):
     blender = blenders.find_program() or blenders.find_module()
     with tempfile.TemporaryDirectory(prefix="netrender-bench-") as folder:
         folder = Path(folder)
         farm = FarmEnv(folder)
         try:
-            blend = blender.build(folder / "shot.blend", "frames=1-1", f"samples={samples}", "size=480x270")
+            wishes = ["size=1920x1080", "adaptive", "rich"] if split == "tiles" else ["size=480x270"]
+            blend = blender.build(folder / "shot.blend", "frames=1-1", f"samples={samples}", *wishes)
             master = farm.master()
             api = MasterApi(master.url)
             for name in ("anna", "ben"):
                 farm.slave(master, blender, "--threads", "1", name=name)
-            address = ["--master", master.url, "--blender", blender.path, "--split", "samples", "--json"]
+            address = ["--master", master.url, "--blender", blender.path, "--split", split, "--json"]
             alone, together = [], []
             for turn in range(turns + 1):
                 began = time.perf_counter()
@@ -50,4 +51,4 @@ def main(samples, turns):
             farm.close()
 
 
-main(int(sys.argv[1]), int(sys.argv[2]))
+main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

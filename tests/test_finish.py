@@ -31,10 +31,10 @@ def differences(ours, theirs):
     return found
 
 
-def share(farm, master, blender, blend, *options):
+def share(farm, master, blender, blend, *options, split="samples"):
     """Submits it to be shared; the job."""
     address = ["--master", master.url, "--blender", blender.path]
-    done = farm.cli("submit", blend, *address, "--json", "--split", "samples", *options)
+    done = farm.cli("submit", blend, *address, "--json", "--split", split, *options)
     assert "identical to what one machine renders" in done.err
     return done.json()["job"]
 
@@ -68,13 +68,21 @@ made.save_render(ours, scene=scene)
 """
 
 
-@pytest.mark.parametrize("wishes", [(), ("passes",), ("prefilter=FAST",), ("prefilter=NONE",)], ids=str)
+DENOISED = [(), ("passes",), ("prefilter=FAST",), ("prefilter=NONE",), ("adaptive",)]
+
+
+def way(wishes):
+    """Adaptive sampling can't be cut by samples."""
+    return "tiles" if "adaptive" in wishes else "samples"
+
+
+@pytest.mark.parametrize("wishes", DENOISED, ids=str)
 def test_a_shared_frame_is_denoised_and_composited(farm, blender_module, tmp_path, record_property, wishes):
     blend = build(blender_module, tmp_path / "shot.blend", 64, "denoise", *wishes)
     local = blender_module.render_local(blend, [3], tmp_path / "local")[3]
     master = farm.master()
     slaves = [farm.slave(master, blender_module, "--threads", "1", name=name) for name in SLAVES[:2]]
-    job = share(farm, master, blender_module, blend, "--wait")
+    job = share(farm, master, blender_module, blend, "--wait", split=way(wishes))
     ours = fetch(farm, master, job, tmp_path / "frames")
     assert all(count > 1 for count in shares(*slaves)), "one of them had nothing to do"
     worst = differences(ours, local)
@@ -109,13 +117,13 @@ def pixels_of_png(blender, path, folder):
     return numpy.fromfile(folder / "pixels", "f4").astype("f8")
 
 
-@pytest.mark.parametrize("wishes", [(), ("stereo",)], ids=str)
+@pytest.mark.parametrize("wishes", [(), ("stereo",), ("stereo", "adaptive")], ids=str)
 def test_the_compositor_works_on_all_samples(farm, any_blender, tmp_path, wishes):
     blend = build(any_blender, tmp_path / "shot.blend", 32, *wishes)
     local = any_blender.render_local(blend, [3], tmp_path / "local")[3]
     master = farm.master()
     slaves = [farm.slave(master, any_blender, "--threads", "1", name=name) for name in SLAVES[:2]]
-    job = share(farm, master, any_blender, blend, "--wait")
+    job = share(farm, master, any_blender, blend, "--wait", split=way(wishes))
     assert sum(shares(*slaves)) > 2
     ours, theirs = read_views(fetch(farm, master, job, tmp_path / "frames")), read_views(local)
     assert ours.keys() == theirs.keys()

@@ -4,6 +4,7 @@
 import re
 
 import film
+import pytest
 from master_api import MasterApi
 from processes import wait_until
 from test_merge import TIME, apart
@@ -100,6 +101,56 @@ def test_a_killed_slave_costs_its_share_and_a_killed_master_nothing(
     assert api.wait(job)["state"] == "finished"
     farm.cli("get", job, "--output", tmp_path / "frames", "--master", master.url)
     assert_same(film.in_folder(tmp_path / "frames")[1], local, bound=2e-4)
+
+
+@pytest.mark.parametrize(
+    "wishes", [("adaptive",), ("catcher",), ("adaptive", "rich", "catcher")], ids="-".join
+)
+def test_a_frame_that_slaves_share_in_tiles_is_the_frame(farm, any_blender, tmp_path, wishes):
+    # Given a frame that no samples make, and two slaves
+    blend = any_blender.build(tmp_path / "shot.blend", "frames=1-1", "samples=64", "size=160x150", *wishes)
+    local = any_blender.render_local(blend, [1], tmp_path / "local")[1]
+    master = farm.master()
+    slaves = [farm.slave(master, any_blender, "--threads", "1", name=name) for name in SLAVES[:2]]
+    # When it is sent to be shared in whatever way gives the same picture
+    address = ["--master", master.url, "--blender", any_blender.path]
+    done = farm.cli("submit", blend, *address, "--json", "--split", "auto", "--wait")
+    # Then both render tiles of it, and it is the frame, to the last bit
+    assert "some of its lines (tiles)" in done.err
+    assert "identical to what one machine renders" in done.err
+    assert all(count > 1 for count in shares(*slaves)), "one of them had nothing to do"
+    assert all(slave.lines("lines=") for slave in slaves)
+    job = done.json()["job"]
+    farm.cli("get", job, "--output", tmp_path / "frames", "--master", master.url)
+    film.assert_same_film(film.in_folder(tmp_path / "frames")[1], local)
+
+
+def test_tiles_are_seen_as_they_come_and_a_crash_costs_one(farm, blender_module, free_port, tmp_path):
+    blend = blender_module.build(
+        tmp_path / "shot.blend", "frames=1-1", "catcher", "samples=150", "size=96x480"
+    )
+    local = blender_module.render_local(blend, [1], tmp_path / "local")[1]
+    master = farm.master("--slave-timeout", "3", port=free_port)
+    api = MasterApi(master.url)
+    lost, other = (farm.slave(master, blender_module, "--threads", "1", name=name) for name in SLAVES[:2])
+    job = submit(farm, master, blender_module, blend, "--split", "tiles")
+
+    def lines():
+        return (api.job(job)["tasks"][0]["samples"] or [0])[0]
+
+    wait_until(lambda: lines() > 0 and api.call("GET", f"thumb_{job}_1.jpg").status == 200, 60, "a picture")
+    (task,) = api.job(job)["tasks"]
+    assert (task["unit"], task["samples"][1]) == ("lines", 480)
+    farm.kill(lost)
+    farm.kill(master)
+    master = farm.master("--slave-timeout", "3", port=free_port)
+    assert api.wait(job)["state"] == "finished"
+    assert other.alive()
+    farm.cli("get", job, "--output", tmp_path / "frames", "--master", master.url)
+    film.assert_same_film(film.in_folder(tmp_path / "frames")[1], local)
+    # Its lines are all there, and it can have no more
+    refused = farm.cli("more", job, "--frames", "1", "--samples", "8", "--master", master.url, code=1)
+    assert "has all of them" in refused.err
 
 
 def test_what_cant_be_shared_is_rendered_whole_and_says_why(farm, blender_module, tmp_path):

@@ -152,6 +152,34 @@ NONE = {
 }  # fmt: skip
 
 
+# What is no obstacle to tiles, of the above; with how many lines around each tile.
+TILES = {
+    "one sample": 0, "adaptive": 8, "catcher pass": 0, "catcher": 0, "mist": 0, "vector": 0, "light": 0,
+    "keyed samples": 0, "driven layer": 0, "a range": 0, "too many": 0,
+}  # fmt: skip
+TILES_TOO = {
+    "plain": ("", 0),
+    "denoising": (IDENTICAL["denoising"], 0),
+    "compositor": (COMPOSITOR, 0),
+    "keyed adaptive": ("cycles.keyframe_insert('use_adaptive_sampling', frame=1)", 8),
+    "large, not adaptive": ("render.resolution_x = 4096", 0),
+    "old pattern": (EQUIVALENT["old pattern"], 0),
+}
+NO_TILES = {
+    "region": (REGION, "tile already"),
+    "small": ("render.resolution_y = 63", "too small"),
+    "keyed denoising": ("cycles.keyframe_insert('use_denoising', frame=1)", "cycles.use_denoising"),
+    "denoised catcher": (
+        IDENTICAL["denoising"] + "; bpy.data.objects['Cube'].is_shadow_catcher = True",
+        "'Cube'",
+    ),
+    "counting": (
+        "cycles.use_adaptive_sampling = layer.cycles.pass_debug_sample_count = True",
+        "Sample Count",
+    ),
+}
+
+
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     """{Blender: {case: what it tells}}; all cases in one process."""
@@ -160,6 +188,8 @@ def told(tmp_path_factory):
     cases = {f"none {case}": lines for case, (lines, _) in NONE.items()}
     cases |= {f"identical {case}": lines for case, lines in IDENTICAL.items()}
     cases |= {f"equivalent {case}": lines for case, lines in EQUIVALENT.items()}
+    cases |= {f"tiles {case}": lines for case, (lines, _) in (TILES_TOO | NO_TILES).items()}
+    cases["tiles large"] = "render.resolution_x = 4096; cycles.use_adaptive_sampling = True"
     cases |= {
         f"layers {rule}": f"{BACK}cycles.use_layer_samples = '{rule}'"
         for rule in ("USE", "BOUNDED", "IGNORE")
@@ -208,6 +238,31 @@ def test_frames_that_are_rendered_whole_and_why(any_blender, told):
             assert word in found["why"], case
             assert found["why"].count(".") <= 2, f"{case}: one reason, not more: {found['why']}"
     assert told(any_blender)["none adaptive"]["is_adaptive"] is True
+
+
+def test_frames_that_tiles_make_identical(any_blender, told):
+    cases = {f"none {case}": overlap for case, overlap in TILES.items()}
+    cases |= {f"tiles {case}": overlap for case, (_, overlap) in TILES_TOO.items()}
+    for case, overlap in cases.items():
+        if found := there(told, any_blender, case):
+            assert found["tiles"] == {"grade": "identical", "why": "", "overlap": overlap}, case
+
+
+def test_frames_that_are_not_cut_into_tiles_and_why(any_blender, told):
+    cases = {f"none {case}": word for case, (_, word) in NONE.items() if case not in TILES}
+    cases |= {f"tiles {case}": word for case, (_, word) in NO_TILES.items()}
+    for case, word in cases.items():
+        if found := there(told, any_blender, case):
+            found = found["tiles"]
+            assert found["grade"] == "none", case
+            assert word in found["why"] or case == "none compositor in a region", case
+            assert found["why"].count(".") <= 2, f"{case}: one reason, not more: {found['why']}"
+
+
+def test_large_frames_have_seams_of_their_own(any_blender, told):
+    found = told(any_blender)["tiles large"]["tiles"]
+    assert (found["grade"], found["overlap"]) == ("equivalent", 8)
+    assert "Tile Size of 2048" in found["why"]
 
 
 def test_how_many_samples_a_frame_has(any_blender, told):

@@ -156,8 +156,11 @@ class Worker:
         return self.ask("load", blend=str(blend), files=files or {}, paths=list(paths), **fields)
 
     def render(self, frame, output, share=None):
-        if share is not None:
-            share = dict(zip(("offset", "samples", "total"), share, strict=True))
+        """`share`: (offset, samples, total) or, with these names, {"first", "end", "total"} of lines."""
+        if isinstance(share, tuple):
+            share = {"of": "samples", **dict(zip(("offset", "samples", "total"), share, strict=True))}
+        elif share is not None:
+            share = {"of": "lines", **share}
         return self.ask("render", frame=frame, output=str(output), share=share)
 
     def close(self):
@@ -227,7 +230,7 @@ def assert_same_pixels(film, other):
 def test_hello_tells_who_it_is(worker):
     hello = worker.hello
     assert hello["token"] == "secret"
-    assert hello["protocol"] == 4
+    assert hello["protocol"] == 5
     assert len(hello["blender"]) == 3
     assert hello["blender"] >= [3, 4, 0]
     assert "CYCLES" in hello["engines"]
@@ -746,6 +749,32 @@ def test_shares_make_the_frame_and_leave_no_trace(blender, worker, tmp_path, rec
         assert_same_pixels(render(f"after{frame}", frame), before)
 
 
+def test_lines_make_the_frame_and_leave_no_trace(blender, worker, tmp_path):
+    worker.load(blender.build(tmp_path / "artist", "dense"))
+
+    def render(name, frame, share=None):
+        done = worker.render(frame, tmp_path / f"{name}.exr", share)
+        assert "ok" in done, done
+        return pixels(tmp_path / f"{name}.exr")
+
+    whole = render("whole", 2)
+    tiles = [
+        render(f"{first}", 2, {"first": first, "end": end, "total": 12}) for first, end in ((7, 12), (0, 7))
+    ]
+    for name, values in whole.items():
+        if "Time" not in name:
+            assert tiles[1][name].tobytes() + tiles[0][name].tobytes() == values.tobytes(), name
+    # A tile of another frame, and whole frames afterwards, are what they would be
+    render("other", 3, {"first": 3, "end": 4, "total": 12})
+    for name, values in render("again", 2).items():
+        if "Time" not in name:
+            assert values.tobytes() == whole[name].tobytes(), name
+    # Who takes it for a frame of another height is told so
+    error = worker.render(2, tmp_path / "no.exr", {"first": 0, "end": 4, "total": 13})["error"]
+    assert error["kind"] == "bad_request"
+    assert "has 12 lines and not 13" in error["message"]
+
+
 def test_a_further_share_of_a_frame_is_cheap(blender, worker, tmp_path, record_property):
     worker.load(blender.build(tmp_path / "artist", "dense"))
     worker.render(2, tmp_path / "whole.exr")  # what is loaded once is loaded
@@ -760,12 +789,18 @@ def test_a_further_share_of_a_frame_is_cheap(blender, worker, tmp_path, record_p
 
 @pytest.mark.parametrize(
     "share",
-    [5, {"offset": 0, "samples": 4}, (0, 0, 4), (3, 2, 4), (-1, 2, 4), (0, True, 4), (0, 1.5, 4)],
+    [
+        5, {"of": "samples", "offset": 0, "samples": 4}, {"of": "pixels", "first": 0, "end": 4, "total": 4},
+        ("samples", 0, 0, 4), ("samples", 3, 2, 4), ("samples", -1, 2, 4), ("samples", 0, True, 4),
+        ("samples", 0, 1.5, 4), ("lines", 3, 3, 4), ("lines", 0, 5, 4), ("lines", -1, 2, 4), ("lines", 0, 2, 5),
+    ],
     ids=str,
-)
+)  # fmt: skip
 def test_a_share_that_is_none_is_refused(lasting_worker, tmp_path, share):
     if isinstance(share, tuple):
-        share = dict(zip(("offset", "samples", "total"), share, strict=True))
+        of, *numbers = share
+        names = {"samples": ("offset", "samples", "total"), "lines": ("first", "end", "total")}[of]
+        share = {"of": of, **dict(zip(names, numbers, strict=True))}
     answer = lasting_worker.ask("render", frame=1, output=str(tmp_path / "1.exr"), share=share)
     assert answer["error"]["kind"] == "bad_request"
     assert not (tmp_path / "1.exr").exists()

@@ -55,12 +55,23 @@ class NETRENDER_PG_job(PropertyGroup):
     )
     split: EnumProperty(
         name="Split Frames",
-        description="Whether several slaves render one frame together, each some of its samples. The result is what "
-        "one machine would have made, to float rounding. Scenes it does not suit are rendered in whole frames",
+        description="Whether several slaves render one frame together, each some of its samples or its lines. The "
+        "result is what one machine would have made, to float rounding. Scenes it does not suit are rendered in whole "
+        "frames",
         items=(
             ("OFF", "Off", "Whole frames only"),
-            ("AUTO", "Auto", "While there are fewer frames than slaves to render them"),
-            ("SAMPLES", "Every Frame", "However many frames and slaves there are"),
+            (
+                "AUTO",
+                "Auto",
+                "While there are fewer frames than slaves to render them: by samples, or in tiles where only those "
+                "give the same picture, as with adaptive sampling",
+            ),
+            ("SAMPLES", "Every Frame", "By samples, however many frames and slaves there are"),
+            (
+                "TILES",
+                "Every Frame in Tiles",
+                "Each slave some lines, however many frames and slaves there are",
+            ),
         ),
         default="OFF",
     )

@@ -223,17 +223,22 @@ def ask(engine, take, number):
 def fetch_unfinished(engine, take, number):
     """The path of a film of the samples so far; None when there is none."""
     path = os.path.join(take.folder, "unfinished.exr")
-    snapshot = follow(engine, take.client.fetch_unfinished(take.job, number, path), rpt_("Getting samples"))
+    snapshot = follow(
+        engine, take.client.fetch_unfinished(take.job, number, path), rpt_("Getting the picture so far")
+    )
     return path if snapshot["state"] == "done" else None
 
 
 def words_of(take, number, detail):
     task = detail["task"]
     if task["finishing"]:
-        words = rpt_("all samples are there, denoising and compositing")
+        words = rpt_("all of it is there, denoising and compositing")
     elif task["samples"] and task["slaves"]:
         slaves = len(task["slaves"])
-        words = rpt_("{} of {} samples, 1 slave") if slaves == 1 else rpt_("{} of {} samples, {} slaves")
+        if task["unit"] == "lines":
+            words = rpt_("{} of {} lines, 1 slave") if slaves == 1 else rpt_("{} of {} lines, {} slaves")
+        else:
+            words = rpt_("{} of {} samples, 1 slave") if slaves == 1 else rpt_("{} of {} samples, {} slaves")
         words = words.format(*task["samples"], slaves)
     elif task["state"] == "leased" and detail["attempts"]:
         words = rpt_("{} renders it").format(detail["attempts"][-1]["slave_name"])

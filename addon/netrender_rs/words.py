@@ -18,8 +18,9 @@ def duration(seconds):
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
-def speed(kilosamples_per_s):
-    """Of a slave that shares frames: samples of pixels."""
+def speed(kilosamples_per_s, unit="samples"):
+    """Of a slave that shares frames: samples of pixels, or pixels, where frames are cut into lines."""
+    sign = "S" if unit == "samples" else "px"
     if kilosamples_per_s < 1000:
-        return f"{kilosamples_per_s:.0f} kS/s"
-    return f"{kilosamples_per_s / 1000:.1f} MS/s"
+        return f"{kilosamples_per_s:.0f} k{sign}/s"
+    return f"{kilosamples_per_s / 1000:.1f} M{sign}/s"

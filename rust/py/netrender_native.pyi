@@ -148,7 +148,7 @@ class Client:
         the job is queued. request: {"name", "blend": path of the copy to send, "source": the .blend's own path
         (place and basename on the slaves), "program": a Blender or a Python with bpy, "scene"=None (the one that was
         open), "engine"=None (the scene's), "frames"=None (the scene's range) or "1-10,15", "category"="",
-        "priority"=50, "chunk"=1, "tags"=[], "split"="off", "mixed"=False (slaves with different Blender
+        "priority"=50, "chunk"=1, "tags"=[], "split"="off" ("auto", "samples", "tiles"), "mixed"=False (slaves with different Blender
         builds or devices may share a frame), "added"=[files and folders to send along],
         "unsaved_images"=[names of painted images that are in no file], "send_anyway"=False}. Raises UsageError at
         once for what is plainly wrong. Fails with the report when something would go wrong, unless "send_anyway"."""
@@ -162,7 +162,8 @@ class Client:
 
     def job(self, job: int) -> dict[str, Any]:
         """One job with its frames: adds "tasks": [{"frame", "state": "waiting"|"leased"|"done"|"failed",
-        "slave", "attempts", "error": {"kind", "message"}|None, "seconds", "samples": None|[in it, all]}]"""
+        "slave", "attempts", "error": {"kind", "message"}|None, "seconds", "samples": None|[in it, all],
+        "unit": "samples"|"lines" (what is counted there)}]"""
 
     def frame(self, job: int, frame: int) -> dict[str, Any]:
         """One frame: {"job_state": as in snapshot(), "task": as in job(), "attempts": [...], "shares": [...]}"""
@@ -173,8 +174,8 @@ class Client:
 
     def glance(self, job: int) -> dict[str, Any]:
         """What a job's row does not say, short however many frames it has: {"id", "blacklist": [slave's number], "errors":
-        [{"frame", "slave", "message"}] (the first ones), "split": "off"|"auto"|"samples", "split_note", "samples": int (of a
-        frame; 0: can't be shared), "sharing": [{"frame", "samples": [in it, all], "slaves": [number], "efficiency":
+        [{"frame", "slave", "message"}] (the first ones), "split": "off"|"auto"|"samples"|"tiles", "split_note",
+        "samples": int (of a frame; 0: can't be shared), "unit": "samples"|"lines", "sharing": [{"frame", "samples": [in it, all], "slaves": [number], "efficiency":
         float|None}] (the first ones), "speeds": [{"slave", "samples_per_s", "kilosamples_per_s"}]}"""
 
     def cover(self, job: int, side: int = 256) -> tuple[int, int, bytes] | None:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Blender that is none, for chaos: it answers the tracer's question and speaks the worker's protocol 4.
+"""A Blender that is none, for chaos: it answers the tracer's question and speaks the worker's protocol 5.
 
 Its "scenes" are one line of JSON and noise. Its films are multilayer EXRs that follow from the bytes of all files of
 the job and the frame alone, so whoever has those can say what each film must be. Some frames go wrong at the first
@@ -176,7 +176,7 @@ class Worker:
         self.send(
             hello={
                 "token": os.environ["NETRENDER_WORKER_TOKEN"],
-                "protocol": 4,
+                "protocol": 5,
                 "pid": os.getpid(),
                 "blender": VERSION,
                 "build_hash": "chaos",

@@ -246,6 +246,7 @@ class Client:
         find(job)
         return {
             "id": job, "blacklist": sorted(blacklist.get(job, ())), "split": "samples", "samples": 64,
+            "unit": "samples",
             "split_note": "Frames are shared by samples",
             "errors": [{"frame": 2, "slave": 1, "message": "Blender crashed\nits last lines"}],
             "sharing": [{"frame": 4, "samples": [16, 64], "slaves": [1], "efficiency": 0.95}],

@@ -4,7 +4,8 @@
 Plain, it is a moving cube, 32x18 pixels, 1 sample, frames 1-10, films of 32-bit float. Wishes: `size=WxH`,
 `samples=N`, `pattern=TABULATED_SOBOL`, `frames=A-B`, `denoise`, `adaptive`, `no-camera`, and `rich` (many objects, an
 image texture, a linked library, text, several passes and a second view layer: what a production file has); with
-`noise` its texture is 3 MB that no compression makes smaller.
+`noise` its texture is 3 MB that no compression makes smaller. `catcher` adds what no average of samples is: a shadow
+catcher, mist, light without its colour; and fog.
 """
 
 import array
@@ -96,6 +97,25 @@ def add_riches(scene, texture, library):
     scene.render.film_transparent = True
 
 
+def add_catcher(scene):
+    bpy.ops.mesh.primitive_plane_add(size=6, location=(0, 0, -1))
+    bpy.context.object.is_shadow_catcher = True
+    layer = scene.view_layers[0]
+    layer.use_pass_mist = layer.use_pass_position = layer.use_pass_cryptomatte_object = True
+    layer.use_pass_diffuse_indirect = layer.cycles.use_pass_shadow_catcher = True
+    scene.world.mist_settings.start, scene.world.mist_settings.depth = 2, 15
+    fog = bpy.data.materials.new("Fog")
+    fog.use_nodes = True
+    tree = fog.node_tree
+    output = next(node for node in tree.nodes if node.type == "OUTPUT_MATERIAL")
+    tree.nodes.remove(tree.nodes["Principled BSDF"])
+    tree.links.new(tree.nodes.new("ShaderNodeVolumeScatter").outputs[0], output.inputs["Volume"])
+    bpy.ops.mesh.primitive_cube_add(size=1.5, location=(2, -2, 1))
+    bpy.context.object.data.materials.append(fog)
+    if hasattr(scene.cycles, "volume_biased"):
+        scene.cycles.volume_biased = True
+
+
 def main():
     rich = "rich" in WISHES
     if rich:
@@ -121,6 +141,8 @@ def main():
     if rich:
         bpy.ops.wm.save_as_mainfile(filepath=OUT)  # else links can't be relative
         add_riches(scene, make_texture(), library)
+    if "catcher" in WISHES:
+        add_catcher(scene)
     if "no-camera" in WISHES:
         bpy.data.objects.remove(bpy.data.objects["Camera"])
     settings = scene.render.image_settings

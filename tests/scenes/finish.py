@@ -2,7 +2,8 @@
 """Builds a scene whose frames need something after rendering: `-- OUT.blend SAMPLES [wish ...]`.
 
 Two view layers, one of them with samples of its own, a Cryptomatte, an AOV, and a compositor that blurs, mixes and
-grades them. Wishes: `denoise`, `prefilter=NAME`, `passes` (what guides the denoiser stays in the film), `stereo`.
+grades them. Wishes: `denoise`, `prefilter=NAME`, `passes` (what guides the denoiser stays in the film), `stereo`,
+`adaptive` (and high enough for tiles).
 """
 
 import sys
@@ -43,9 +44,11 @@ def fill():
 def set_up(scene):
     render, cycles = scene.render, scene.cycles
     render.engine = "CYCLES"
-    render.resolution_x, render.resolution_y, render.resolution_percentage = 96, 54, 100
+    is_adaptive = "adaptive" in WISHES
+    render.resolution_x, render.resolution_y = (96, 160) if is_adaptive else (96, 54)
+    render.resolution_percentage = 100
     scene.frame_start = scene.frame_end = 3
-    cycles.device, cycles.samples, cycles.use_adaptive_sampling = "CPU", int(SAMPLES), False
+    cycles.device, cycles.samples, cycles.use_adaptive_sampling = "CPU", int(SAMPLES), is_adaptive
     cycles.use_denoising = "denoise" in WISHES
     if cycles.use_denoising:
         cycles.denoiser = "OPENIMAGEDENOISE"

@@ -344,3 +344,31 @@ def test_a_frame_that_several_render_is_seen_refining(farm, browser, blender_pro
     browser.reads("Canceled", ".head")
     # Before the first merge there is no picture, which the browser notes.
     assert all("thumb_" in complaint for complaint in browser.complaints())
+
+
+def test_a_frame_in_tiles_is_handed_over_and_gets_the_lines_it_lacks(
+    farm, browser, blender_program, tmp_path
+):
+    blend = blender_program.build(
+        tmp_path / "shot.blend", "frames=1-1", "samples=4000", "size=96x640", "catcher"
+    )
+    master = farm.master()
+    farm.slave(master, blender_program, "--threads", "1", name="anna")
+    address = ["--master", master.url, "--blender", blender_program.path]
+    job = farm.cli("submit", blend, *address, "--json", "--split", "tiles").json()["job"]
+    api = MasterApi(master.url)
+    browser.open(f"{master.url}/#/jobs/{job}/frames/1")
+    browser.reads("of 640 lines", ".side", 60)
+    browser.reads("Lines", "table.shares")
+    browser.act("hand-over")
+    browser.reads("Done", ".head", 60)
+    count, total = api.job(job)["tasks"][0]["samples"]
+    assert 0 < count < total == 640
+    browser.reads(f"{count} of 640", ".side")
+    browser.act("more")
+    browser.reads("Rendered by several", ".head", 60)
+    browser.open(f"{master.url}/#/jobs/{job}")
+    browser.reads("/640 lines", "[data-frame='1']")
+    browser.act("cancel", sure=True)
+    browser.reads("Canceled", ".head")
+    assert all("thumb_" in complaint for complaint in browser.complaints())

@@ -87,9 +87,13 @@ WORDS = {
         "Eine GPU, falls Blender eine nutzen kann, sonst die CPU",
     "A number of your own, to leave some for other work": "Eine eigene Anzahl, um andere Arbeit nicht zu behindern",
     "Auto-Detect": "Automatische Erkennung",
+    "Each slave some lines, however many frames and slaves there are":
+        "Jeder Slave einige Zeilen, wie viele Bilder und Slaves es auch sind",
     "Every Frame": "Jedes Bild",
+    "Every Frame in Tiles": "Jedes Bild in Kacheln",
     "Fixed": "Fest",
-    "However many frames and slaves there are": "Wie viele Bilder und Slaves es auch sind",
+    "By samples, however many frames and slaves there are":
+        "Nach Abtastwerten, wie viele Bilder und Slaves es auch sind",
     "Keep the jobs and hand out work": "Jobs verwahren und Arbeit verteilen",
     "NVIDIA with hardware ray tracing": "NVIDIA mit Raytracing in Hardware",
     "Off": "Aus",
@@ -102,7 +106,10 @@ WORDS = {
     "The engine chosen in the scene; Cycles when that is Network Render":
         "Die in der Szene gewählte Engine; Cycles, wenn das Netzwerk-Rendern ist",
     "Warning": "Warnung",
-    "While there are fewer frames than slaves to render them": "Solange es weniger Bilder als Slaves dafür gibt",
+    "While there are fewer frames than slaves to render them: by samples, or in tiles where only those give the same "
+    "picture, as with adaptive sampling":
+        "Solange es weniger Bilder als Slaves dafür gibt: nach Abtastwerten, oder in Kacheln, wo nur sie dasselbe Bild "
+        "ergeben, etwa bei adaptivem Abtasten",
     "Whole frames only": "Nur ganze Bilder",
     # What buttons do
     "Cancel every job of the farm that is not over, those of others too":
@@ -245,10 +252,11 @@ WORDS = {
         "Wohin sie kommen. Ohne Angabe: ein Ordner für den Job neben der Ausgabe der Szene",
     "Where to keep the file. Not given: a folder that goes when Blender quits":
         "Wo die Datei liegen soll. Ohne Angabe: ein Ordner, der mit dem Ende von Blender verschwindet",
-    "Whether several slaves render one frame together, each some of its samples. The result is what one machine would "
-    "have made, to float rounding. Scenes it does not suit are rendered in whole frames":
-        "Ob mehrere Slaves ein Bild gemeinsam rendern, jeder einen Teil der Abtastwerte. Das Ergebnis ist bis auf "
-        "Rundung das eines einzelnen Rechners. Szenen, für die es nicht taugt, werden in ganzen Bildern gerendert",
+    "Whether several slaves render one frame together, each some of its samples or its lines. The result is what one "
+    "machine would have made, to float rounding. Scenes it does not suit are rendered in whole frames":
+        "Ob mehrere Slaves ein Bild gemeinsam rendern, jeder einen Teil der Abtastwerte oder der Zeilen. Das Ergebnis "
+        "ist bis auf Rundung das eines einzelnen Rechners. Szenen, für die es nicht taugt, werden in ganzen Bildern "
+        "gerendert",
     # What fields mean that are left empty
     "All interfaces": "Alle Schnittstellen",
     "The first one heard": "Der erste gehörte",
@@ -267,6 +275,7 @@ WORDS = {
     "Failed": "Fehlgeschlagen",
     "Finished": "Fertig",
     "Frame {} on {}: {}": "Bild {} auf {}: {}",
+    "Frame {}, {} of {} lines": "Bild {}, {} von {} Zeilen",
     "Frame {}, {} of {} samples": "Bild {}, {} von {} Abtastwerten",
     "Frame {}: {}": "Bild {}: {}",
     "Frames {}: {} of {} done": "Bilder {}: {} von {} fertig",
@@ -311,6 +320,7 @@ WORDS = {
     "{} in job {}": "{} in Job {}",
     "{} left": "noch {}",
     "{} of their time spent rendering": "{} ihrer Zeit mit Rendern verbracht",
+    "{} lines a frame": "{} Zeilen je Bild",
     "{} of {}": "{} von {}",
     "{} rendering": "{} am Rendern",
     "{} samples a frame": "{} Abtastwerte je Bild",
@@ -377,8 +387,8 @@ WORDS = {
     ". Requeue it to go on, ESC stops": ". Neu einreihen, um weiterzumachen; ESC beendet",
     "Frame {} of job {} did not come": "Bild {} des Jobs {} kam nicht",
     "Frame {} of job {} failed: {}": "Bild {} des Jobs {} ist fehlgeschlagen: {}",
-    "Getting samples": "Samples werden geholt",
     "Getting the frame": "Das Bild wird geholt",
+    "Getting the picture so far": "Das bisherige Bild wird geholt",
     "Job {} was canceled": "Job {} wurde abgebrochen",
     "Job {}, frame {}: {}": "Job {}, Bild {}: {}",
     "Not sent: {} would go wrong, see Network Render > Files, and Send Anyway there":
@@ -388,10 +398,12 @@ WORDS = {
     "The film of frame {} does not fit this scene's resolution. Open the scene as it was sent":
         "Der Film von Bild {} passt nicht zur Auflösung dieser Szene. Die Szene öffnen, wie sie gesendet wurde",
     "The scene was not sent": "Die Szene wurde nicht gesendet",
-    "all samples are there, denoising and compositing": "alle Samples sind da, Entrauschen und Compositing",
+    "all of it is there, denoising and compositing": "alles ist da, Entrauschen und Compositing",
     "no slave could render it": "kein Slave konnte es rendern",
     "the job is paused": "der Job ist pausiert",
     "waits for a slave": "wartet auf einen Slave",
+    "{} of {} lines, 1 slave": "{} von {} Zeilen, 1 Slave",
+    "{} of {} lines, {} slaves": "{} von {} Zeilen, {} Slaves",
     "{} of {} samples, 1 slave": "{} von {} Samples, 1 Slave",
     "{} of {} samples, {} slaves": "{} von {} Samples, {} Slaves",
     "{} renders it": "{} rendert es",

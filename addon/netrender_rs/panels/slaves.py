@@ -81,7 +81,9 @@ def slave_lines(slave, seen):
     if seen is not None:
         for one in seen["speeds"]:
             if one["slave"] == slave.number:
-                lines.append(iface_("{} in job {}").format(speed(one["kilosamples_per_s"]), seen["id"]))
+                lines.append(
+                    iface_("{} in job {}").format(speed(one["kilosamples_per_s"], seen["unit"]), seen["id"])
+                )
         if slave.number in seen["blacklist"]:
             lines.append(iface_("Kept from job {}").format(seen["id"]))
     return lines

@@ -8,7 +8,7 @@ from .. import closer
 from ..words import speed
 from .drawing import SettingsPanel, draw_small_bar, draw_words, farm_shown
 
-SPLIT_WORDS = {"off": "Off", "auto": "Auto", "samples": "Every Frame"}
+SPLIT_WORDS = {"off": "Off", "auto": "Auto", "samples": "Every Frame", "tiles": "Every Frame in Tiles"}
 
 
 class RENDER_PT_netrender_split(SettingsPanel, Panel):
@@ -34,21 +34,24 @@ class RENDER_PT_netrender_split(SettingsPanel, Panel):
         layout.use_property_split = False
         for frame in seen["sharing"]:
             done, total = frame["samples"]
-            text = iface_("Frame {}, {} of {} samples").format(frame["frame"], done, total)
-            draw_small_bar(layout, done / max(1, total), text)
+            in_lines = seen["unit"] == "lines"
+            words = iface_("Frame {}, {} of {} lines") if in_lines else iface_("Frame {}, {} of {} samples")
+            draw_small_bar(layout, done / max(1, total), words.format(frame["frame"], done, total))
             draw_words(layout, context, frame_words(frame), "BLANK1")
         for one in seen["speeds"]:
             slave = farm.mirror().slaves.get(one["slave"])
             if slave is not None:
                 row = layout.row()
                 row.label(text=slave["name"], icon="DESKTOP", translate=False)
-                row.label(text=speed(one["kilosamples_per_s"]), translate=False)
+                row.label(text=speed(one["kilosamples_per_s"], seen["unit"]), translate=False)
 
 
 def choice_words(seen):
     words = iface_("Job {}: {}").format(seen["id"], iface_(SPLIT_WORDS[seen["split"]]))
     if seen["split"] != "off" and seen["samples"]:
-        words += ", " + iface_("{} samples a frame").format(seen["samples"])
+        in_lines = seen["unit"] == "lines"
+        frame = iface_("{} lines a frame") if in_lines else iface_("{} samples a frame")
+        words += ", " + frame.format(seen["samples"])
     return f"{words}. {seen['split_note']}" if seen["split_note"] else words
 
 

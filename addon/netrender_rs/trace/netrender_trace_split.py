@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether several slaves can share one frame of a scene, each with some of its samples, and what becomes of it.
+"""Whether several slaves can share one frame of a scene, each with some of its samples or its lines, and what becomes
+of it.
 
 What lives here: the rules, measured with Blender 3.4 to 5.0, by what a Blender has and never by its version. What
 does not: rendering a share (the worker), merging (film `merge`).
@@ -7,10 +8,14 @@ does not: rendering a share (the worker), merging (film `merge`).
 
 import bpy
 import netrender_worker_denoise
-from netrender_trace_scene import compositor_nodes, strips
+from netrender_trace_scene import compositor_nodes, size_of_film, strips
 
 # Cycles' own limit.
 MOST_SAMPLES = 2**24
+# A pixel that adaptive sampling is not done with brings those around it to be sampled on. What is missing around a tile
+# is so felt some lines inside, in each by a fifth to a fourth as many pixels; in the ninth by one in a million or so.
+OVERLAP = 8
+LEAST_LINES = 64
 
 # What the rules below read; a frame of which it changes has other rules than the one the scene stands at.
 READ = """cycles.samples cycles.sample_offset cycles.use_sample_subset cycles.sample_subset_length
@@ -19,6 +24,9 @@ cycles.sampling_pattern cycles.use_guiding
 cycles.auto_scrambling_distance cycles.volume_biased cycles.denoiser cycles.denoising_prefilter
 cycles.denoising_input_passes cycles.denoising_quality render.use_compositing render.use_sequencer
 render.use_freestyle render.use_motion_blur""".split()
+# Of these, what a tile is rendered with as well as the picture.
+SAMPLING = """cycles.samples cycles.sample_offset cycles.use_sample_subset cycles.sample_subset_length
+cycles.use_layer_samples cycles.use_adaptive_sampling cycles.sampling_pattern""".split()
 
 
 def split(scene):
@@ -29,9 +37,11 @@ def split(scene):
      ones are the same, however many there are in all; 0 if they never are, "is_adaptive": adaptive sampling is on,
      "finishes": denoising or the compositor follow when all samples are there, "denoises": denoising does,
      "grade": "identical" (to the frame rendered at once, but for rounding), "equivalent" (other noise, no more of it)
-     or "none" (whole frames only), "why": sentences for the artist, empty when identical}
+     or "none" (whole frames only), "why": sentences for the artist, empty when identical,
+     "tiles": the same of tiles, each some lines of the picture: {"overlap": lines that each needs around its own,
+     "grade", "why"}}
     """
-    told = {"samples": 0, "layers": {}, "is_subset": False, "is_adaptive": False}
+    told = {"samples": 0, "layers": {}, "is_subset": False, "is_adaptive": False, "tiles": tiles(scene)}
     told.update(can_grow_to=0, finishes=False, denoises=False, grade="none", why="")
     cycles = getattr(scene, "cycles", None)
     if scene.render.engine != "CYCLES" or cycles is None:
@@ -42,8 +52,8 @@ def split(scene):
     told["is_adaptive"] = bool(setting(cycles, "use_adaptive_sampling"))
     told["denoises"] = bool(denoised_layers(scene))
     told["finishes"] = told["denoises"] or bool(compositor_nodes(scene))
-    reasons = [*of_samples(scene), *of_film(scene), *of_motion(scene), *of_light(scene)]
-    if reasons:
+    of_passes = (*of_catchers(scene), *of_mist(scene), *of_motion(scene), *of_light(scene))
+    if reasons := [*of_samples(scene), *of_finish(scene), *of_passes, *of_volume(scene)]:
         return {**told, "why": " ".join(reasons)}
     told["can_grow_to"] = can_grow_to(scene)
     if told["is_subset"] or cycles.samples <= samples_of_pattern(cycles):
@@ -54,6 +64,56 @@ def split(scene):
         "3.5 on), and in 3.4 with the pattern Sobol."
     )
     return {**told, "grade": "equivalent", "why": why}
+
+
+def tiles(scene):
+    """How a frame can be cut into tiles: nothing in a pixel depends on those that are further away."""
+    told = {"overlap": 0, "grade": "none", "why": ""}
+    cycles = getattr(scene, "cycles", None)
+    if scene.render.engine != "CYCLES" or cycles is None:
+        return {**told, "why": "Only Cycles renders frames in parts."}
+    # Cycles denoises what a catcher shows apart from the rest, before both are one.
+    of_catching = of_catchers(scene) if denoised_layers(scene) else ()
+    if reasons := [*of_tiles(scene), *of_finish(scene), *of_catching, *of_volume(scene)]:
+        return {**told, "why": " ".join(reasons)}
+    if is_adaptive(scene):
+        told["overlap"] = OVERLAP
+        largest = max(size_of_film(scene))
+        if setting(cycles, "use_auto_tile") and largest > setting(cycles, "tile_size", 0) > 0:
+            why = (
+                f"Cycles itself cuts pictures larger than its Tile Size of {cycles.tile_size} pixels, and with "
+                "adaptive sampling some pixels at those edges differ."
+            )
+            return {**told, "grade": "equivalent", "why": why}
+    return {**told, "grade": "identical"}
+
+
+def is_adaptive(scene):
+    """Whether adaptive sampling is on, or may be in some frames."""
+    animated = any(path.endswith("use_adaptive_sampling") for path in changing_paths(scene))
+    return animated or bool(setting(scene.cycles, "use_adaptive_sampling"))
+
+
+def of_tiles(scene):
+    """Why its pixels depend on what a tile is."""
+    cycles = scene.cycles
+    if scene.render.use_border:
+        yield "Only a Render Region is rendered, which is a tile already."
+    lines = size_of_film(scene)[1]
+    if lines < LEAST_LINES:
+        yield f"A picture of {lines} lines is too small to be cut into tiles."
+    changing = sorted({path for path in changing_paths(scene) if is_read(path) and not is_sampling(path)})
+    if changing:
+        yield f"Settings of the whole picture are animated or driven: {', '.join(changing)}."
+    if setting(cycles, "time_limit", 0) > 0:
+        yield "With a Time Limit nobody knows how many samples a tile will have."
+    if setting(cycles, "auto_scrambling_distance"):
+        yield "The automatic Scrambling Distance depends on what is rendered at once."
+    if setting(cycles, "use_guiding"):
+        yield "Path guiding learns from the pixels before."
+    counting = [n.name for n in rendered_layers(scene) if n.cycles.pass_debug_sample_count]
+    if is_adaptive(scene) and counting:
+        yield f"With adaptive sampling the pass Sample Count of {names(counting)} is a part of each tile's samples."
 
 
 def setting(thing, name, without=False):
@@ -114,9 +174,8 @@ def of_samples(scene):
         yield "Path guiding learns from the samples before."
 
 
-def of_film(scene):
-    """Why what is made of all samples cannot be made of parts."""
-    layers = rendered_layers(scene)
+def of_finish(scene):
+    """Why what follows when all is there cannot follow on parts."""
     if denoised := denoised_layers(scene):
         if scene.cycles.denoiser != "OPENIMAGEDENOISE":
             yield f"The denoiser of {names(denoised)} is not Open Image Denoise, and only that can denoise parts."
@@ -135,6 +194,11 @@ def of_film(scene):
         yield "The sequencer is used, and parts cannot go through it."
     if setting(scene.render, "use_freestyle"):
         yield "Freestyle draws its lines over the whole picture."
+
+
+def of_catchers(scene):
+    """Why what a shadow catcher shows cannot be made of parts."""
+    layers = rendered_layers(scene)
     catching = [n.name for n in layers if setting(setting(n, "cycles", None), "use_pass_shadow_catcher")]
     if catching:
         yield f"The pass Shadow Catcher of {names(catching)} is no average of samples."
@@ -143,6 +207,11 @@ def of_film(scene):
     catchers = sorted(thing.name for thing in things if setting(thing, "is_shadow_catcher"))
     if catchers:
         yield f"What a shadow catcher shows is no average of samples: object '{catchers[0]}'."
+
+
+def of_mist(scene):
+    """Why the pass Mist cannot be made of parts."""
+    layers = rendered_layers(scene)
     misty = [n.name for n in layers if n.use_pass_mist]
     if misty:
         yield f"The pass Mist of {names(misty)} is cut off in each part."
@@ -167,6 +236,10 @@ def of_light(scene):
                     f"View layer '{layer.name}' has the pass {title} Direct or {title} Indirect, which can only be "
                     f"merged with {title} Color."
                 )
+
+
+def of_volume(scene):
+    """Why volumes cannot be cut. In 5.0 their pixels differ in a tile, too."""
     if not setting(scene.cycles, "volume_biased", True) and (volume := first_volume()):
         yield f"Volumes are rendered Unbiased, which cannot be cut: {volume}."
 
@@ -216,6 +289,11 @@ def has_volume_output(tree):
 
 def is_read(path):
     return path in READ or path.startswith("view_layers[")
+
+
+def is_sampling(path):
+    """Whether a tile is rendered with that setting as well as the picture."""
+    return path in SAMPLING or path.endswith("].samples")
 
 
 def changing_paths(block):

@@ -10,10 +10,10 @@ Python's standard library and `bpy` only, Blender 3.4 to 5.x, run as `blender -b
 --python netrender_worker.py` or `python netrender_worker.py` (the `bpy` module). The files' names are long so that
 they hide no module of a scene's own scripts.
 
-Protocol (4): JSON lines, UTF-8, over a loopback TCP socket that this process connects. In the environment:
+Protocol (5): JSON lines, UTF-8, over a loopback TCP socket that this process connects. In the environment:
 NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; both are removed once read).
 
-    -> {"hello": {"token", "protocol": 4, "pid", "blender": [3, 4, 1], "build_hash", "build_options": [names],
+    -> {"hello": {"token", "protocol": 5, "pid", "blender": [3, 4, 1], "build_hash", "build_options": [names],
                   "engines": [ids], "denoises": bool, "devices": [{"type", "name"}]}}
     <- {"id": 1, "op": "load", "blend": path here, "source": its path on the artist's machine,
         "scene": name|null, "engine": id|null, "threads": 0|N, "device": "CPU"|"CUDA"|...|null,
@@ -23,7 +23,8 @@ NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; bot
         "scratch": dir, "view_table": path.png|null}
     -> {"id": 1, "ok": {"scene", "engine", "width", "height", "view_table": path|null}}
     <- {"id": 2, "op": "render", "frame": N, "output": abs .exr,
-        "share": {"offset": k, "samples": n, "total": t}|null}
+        "share": {"of": "samples", "offset": k, "samples": n, "total": t}
+               | {"of": "lines", "first": k, "end": e, "total": t}|null}
     -> {"progress": {"frame": N, "text": "..."}}          unsolicited, at most five a second
     -> {"id": 2, "ok": {"frame", "seconds", "output"}}
     <- {"id": 3, "op": "finish", "frame": N, "output": abs .exr, "words": {name: text},
@@ -37,8 +38,9 @@ Kinds of error: bad_request, cannot_open, missing_file, missing_scene, missing_e
 no_denoiser, no_device, render_failed, internal. After any of them the process goes on; after a failed load nothing
 is loaded.
 
-A share is the samples from k on, n of them, of a Cycles frame that has t; its film has every pass of these, without
-denoising, compositor and sequencer. Shares of one frame are cheap in a row: what Cycles builds before the first
+A share is the samples from k on, n of them, of a Cycles frame that has t, or its lines from k (the top one is 0) up
+to, not including, e; the film of lines has only these. Either has every pass, without denoising, compositor and
+sequencer. Shares of one frame are cheap in a row: what Cycles builds before the first
 sample is kept for the next. A whole frame (null, or no "share") is what it is without any share before it.
 
 To finish a frame is to give Blender what was merged in place of what the scene's engine would render: "passes" are
@@ -91,9 +93,9 @@ from netrender_worker_scene import (
     tame_file_outputs,
     try_bake_view_table,
 )
-from netrender_worker_share import Keeper, only_samples, want_share
+from netrender_worker_share import Keeper, want_share
 
-PROTOCOL = 4
+PROTOCOL = 5
 PROGRESS_EVERY_S = 0.2
 
 
@@ -338,7 +340,7 @@ class Worker:
         return self._render_into(part, frame)
 
     def _render_share(self, part, frame, share):
-        with only_samples(self.scene, *share):
+        with share(self.scene):
             self.keeper.keep(frame)
             words = self._render_into(part, frame)
         if words or EVENTS.cancelled:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rendering some of a frame's samples: the open scene is set to them, and afterwards put back.
+"""Rendering some of a frame's samples or lines: the open scene is set to them, and afterwards put back.
 
 What lives here: which settings that takes, by Blender, and when Cycles may keep what it built. What does not:
 who may be asked for a share (the tracer's `split`), and merging (film `merge`).
@@ -8,23 +8,35 @@ who may be asked for a share (the tracer's `split`), and merging (film `merge`).
 import contextlib
 
 from netrender_worker_paths import Refused
+from netrender_worker_scene import size_of_film
 
 
 def want_share(request):
-    """(offset, samples, total) of a render request, or None for all of the frame."""
+    """What of the frame a render request wants, as a function of the scene that is a context in which that is
+    rendered; None for all of the frame."""
     share = request.get("share")
     if share is None:
         return None
-    numbers = [share.get(name) for name in ("offset", "samples", "total")] if isinstance(share, dict) else []
+    of = share.get("of") if isinstance(share, dict) else None
+    wanted = {"samples": ("offset", "samples", "total"), "lines": ("first", "end", "total")}.get(of, ())
+    numbers = [share.get(name) for name in wanted]
     if [type(number) for number in numbers] != [int] * 3:
-        raise Refused("bad_request", "render: 'share' has 'offset', 'samples' and 'total'. Mend the request.")
-    offset, samples, total = numbers
-    if offset < 0 or samples < 1 or offset + samples > total:
         raise Refused(
             "bad_request",
-            f"render: {samples} samples from {offset} on are not among {total}. Mend the request.",
+            "render: 'share' is 'of' samples, with 'offset', 'samples' and 'total', or of lines, with 'first', 'end' "
+            "and 'total'. Mend the request.",
         )
-    return offset, samples, total
+    if of == "samples":
+        offset, samples, total = numbers
+        end = offset + samples
+    else:
+        offset, end, total = numbers
+    if not 0 <= offset < end <= total:
+        raise Refused(
+            "bad_request", f"render: {of} {offset} to {end} are not among {total}. Mend the request."
+        )
+    only = only_samples if of == "samples" else only_lines
+    return lambda scene: only(scene, *numbers)
 
 
 class Keeper:
@@ -59,18 +71,8 @@ class Keeper:
 def only_samples(scene, offset, samples, total):
     """Within, the scene renders these samples and nothing of what has to wait for all: denoising, compositor and
     sequencer. What denoising will need is rendered along."""
-    cycles = getattr(scene, "cycles", None)
-    if scene.render.engine != "CYCLES" or cycles is None:
-        raise Refused("bad_request", f"Scene '{scene.name}' has no samples to share. Ask for whole frames.")
-    settings = [
-        (cycles, "use_denoising", False),
-        (scene.render, "use_compositing", False),
-        (scene.render, "use_sequencer", False),
-        # A share has all of its samples, however long that takes.
-        (cycles, "time_limit", 0.0),
-        (cycles, "sample_offset", offset),
-        *guides(scene),
-    ]
+    settings = [*parts_only(scene), (scene.cycles, "sample_offset", offset)]
+    cycles = scene.cycles
     if hasattr(cycles, "use_sample_subset"):
         # Cycles knows the whole frame, cuts the view layers' own numbers by the range, and heeds the offset only so.
         settings += [
@@ -80,6 +82,52 @@ def only_samples(scene, offset, samples, total):
         ]
     else:
         settings += [(cycles, "samples", samples), *layer_samples(scene, offset, samples, total)]
+    with changed(settings):
+        yield
+
+
+@contextlib.contextmanager
+def only_lines(scene, first, end, total):
+    """Within, the scene renders a picture of these lines, counted from the top, and nothing of what has to wait for
+    all."""
+    render = scene.render
+    height = size_of_film(scene)[1]
+    if render.use_border or height != total:
+        raise Refused(
+            "bad_request", f"Scene '{scene.name}' has {height} lines and not {total}. Ask for whole frames."
+        )
+    settings = [
+        *parts_only(scene),
+        (render, "use_border", True),
+        (render, "use_crop_to_border", True),
+        (render, "border_min_x", 0.0),
+        (render, "border_max_x", 1.0),
+        # Blender counts from the bottom and cuts off fractions: a quarter of a line is far from either side.
+        (render, "border_min_y", (height - end + 0.25) / height if end < height else 0.0),
+        (render, "border_max_y", (height - first + 0.25) / height if first > 0 else 1.0),
+    ]
+    with changed(settings):
+        yield
+
+
+def parts_only(scene):
+    """Settings with which nothing is done that takes all of the frame; each as (owner, name, value)."""
+    cycles = getattr(scene, "cycles", None)
+    if scene.render.engine != "CYCLES" or cycles is None:
+        raise Refused("bad_request", f"Scene '{scene.name}' has no samples to share. Ask for whole frames.")
+    return [
+        (cycles, "use_denoising", False),
+        (scene.render, "use_compositing", False),
+        (scene.render, "use_sequencer", False),
+        # A share has all of its samples, however long that takes.
+        (cycles, "time_limit", 0.0),
+        *guides(scene),
+    ]
+
+
+@contextlib.contextmanager
+def changed(settings):
+    """Within, these settings have these values."""
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in settings]
     try:
         for owner, name, value in settings:

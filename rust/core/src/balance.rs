@@ -9,7 +9,7 @@ use crate::{
     ids::{Frame, JobId, SlaveId},
     job::{Job, JobState, Split},
     rules::in_order,
-    share::Share,
+    share::{Share, Unit},
     slave::{Build, Duty, Slave, SlaveState},
     task::Task,
 };
@@ -43,6 +43,12 @@ pub struct Chunk {
 const LEAST_SHARE_S: u32 = 1;
 /// The part of a frame a slave of unknown speed begins with.
 const FIRST_PART: u32 = 32;
+/// A tile has at least so many lines, or the work around it would be felt.
+const LEAST_LINES: u32 = 16;
+/// And so many times those that are rendered around its own.
+const LEAST_OVERLAPS: u32 = 4;
+/// The largest part of a frame in one tile.
+const LARGEST_TILE: u32 = 4;
 
 /// What this slave gets next.
 pub fn next_chunk(farm: &Farm, slave: &Slave, want: Want) -> Option<Chunk> {
@@ -80,7 +86,7 @@ fn splits(farm: &Farm, job: &Job, slave: &Slave) -> bool {
     }
     match job.spec.split {
         Split::Off => false,
-        Split::Samples => true,
+        Split::Samples | Split::Tiles => true,
         Split::Auto => {
             let fit =
                 farm.slaves.values().filter(|slave| slave.state == SlaveState::Ready && unfit(job, slave).is_none());
@@ -91,6 +97,9 @@ fn splits(farm: &Farm, job: &Job, slave: &Slave) -> bool {
 
 /// Whether the slave alone would render a frame in no more time than two shares take at least.
 fn takes_a_moment(job: &Job, slave: &Slave) -> bool {
+    if job.spec.unit() == Unit::Lines {
+        return false; // by the last tile's speed nobody knows
+    }
     let own = job.speeds.get(&slave.id).map(|speed| u64::from(*speed));
     own.is_some_and(|own| u64::from(job.spec.frame_samples()) * 1000 < own * u64::from(2 * LEAST_SHARE_S))
 }
@@ -106,6 +115,7 @@ fn comes_too_late(farm: &Farm, job: &Job, slave: &Slave, left: u32) -> bool {
     let samples = u64::from(left) + frames * u64::from(job.spec.frame_samples());
     // A sample in a thousandth of a second and a time in milliseconds: a million.
     job.spec.split == Split::Auto
+        && job.spec.unit() == Unit::Samples
         && !job.speeds.contains_key(&slave.id)
         && samples * 1_000_000 < team * u64::from(job.warm_up_ms)
 }
@@ -139,6 +149,10 @@ fn next_share(farm: &Farm, job: &Job, slave: &Slave, want: Want) -> Option<Chunk
     if comes_too_late(farm, job, slave, left) {
         return None;
     }
+    if job.spec.unit() == Unit::Lines {
+        let share = next_tile(farm, job, task, want)?;
+        return Some(Chunk { job: job.id, frames: vec![*frame], share: Some(share) });
+    }
     let most = match job.speeds.get(&slave.id) {
         None => (task.samples(&job.spec) / FIRST_PART).max(1),
         Some(own) => {
@@ -153,6 +167,23 @@ fn next_share(farm: &Farm, job: &Job, slave: &Slave, want: Want) -> Option<Chunk
     };
     let share = sharing.next(most)?;
     Some(Chunk { job: job.id, frames: vec![*frame], share: Some(share) })
+}
+
+/// The next lines of a frame. Of samples one takes as long as the next, but a line of sky says nothing of the ground: no speed
+/// counts. Tiles shrink as the lines get fewer, and nobody has one for later that another could render now.
+fn next_tile(farm: &Farm, job: &Job, task: &Task, want: Want) -> Option<Share> {
+    let sharing = task.sharing(&job.spec);
+    let least = LEAST_LINES.max(LEAST_OVERLAPS * job.spec.samples.as_ref()?.overlap);
+    let left = sharing.free_samples();
+    let team = farm.slaves.values().filter(|other| other.state == SlaveState::Ready && unfit(job, other).is_none());
+    let team = (team.count() as u32).max(1);
+    if want == Want::Ahead && team > 1 {
+        return None;
+    }
+    let most = (left / team / 2).min(task.samples(&job.spec) / LARGEST_TILE).max(least);
+    // What would be left of it for another is no tile.
+    let first = sharing.free.first()?.samples;
+    sharing.next(if first < most + least { first } else { most })
 }
 
 /// Why this slave gets nothing of this job whatever else there is to do, in words; None when it can.

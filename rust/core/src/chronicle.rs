@@ -28,7 +28,7 @@ pub struct Span {
     pub to_ms: Timestamp,
     /// Whether it came to something.
     pub ok: bool,
-    /// Of a part of a frame: how many samples.
+    /// Of a part of a frame: how many samples; 0 of a tile, which has all of them in some lines.
     #[serde(default)]
     pub samples: Option<u32>,
 }
@@ -118,7 +118,8 @@ impl Chronicle {
             }
             Event::ShareDone { job, frame, part, .. } => {
                 let result = &part.result;
-                (result.slave, *job, *frame, before(*at, result.seconds), true, Some(part.share.samples))
+                let samples = farm.jobs.get(job)?.spec.sampled(part.share);
+                (result.slave, *job, *frame, before(*at, result.seconds), true, Some(samples))
             }
             Event::TaskFailed { job, frame, failure, .. } => {
                 let leased = farm.leases_of(failure.slave).filter(|lease| lease.job == *job);

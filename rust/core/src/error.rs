@@ -85,7 +85,7 @@ impl Refusal {
             Self::UnknownFrame(..) => "see the job for its frames",
             Self::UnknownSlave(_) => "register first",
             Self::WrongState { .. } => "see the job for its state",
-            Self::NothingToStop(_) => "wait for the first samples, or cancel the job",
+            Self::NothingToStop(_) => "wait until something of it is rendered, or cancel the job",
             Self::CantGrow(_) => "send the scene as a new job with as many samples as it shall have",
             Self::BadSetting(_) => "nothing was changed: choose another value",
             Self::EditedMeanwhile { .. } => "look at it as it is now, then change it again if that is still needed",

@@ -125,7 +125,7 @@ impl Farm {
                 let Some(owner) = self.jobs.get_mut(job) else { return };
                 let slave = part.result.slave;
                 owner.failing.remove(&slave);
-                learn(&mut owner.speeds, slave, part.share.samples, part.result.seconds);
+                learn(&mut owner.speeds, slave, owner.spec.unit(), part.share.samples, part.result.seconds);
                 owner.warm_up_ms = owner.warm_up_ms.max((part.warm_up_s * 1000.0) as u32);
                 let mut leased = false;
                 let shared = owner.change_sharing(*frame, |sharing| {

@@ -5,7 +5,7 @@ use crate::{
     edit::{Edits, Setting},
     frames::FrameList,
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
-    share::{SampleSplit, Share, Sharing, Speeds},
+    share::{SampleSplit, Share, Sharing, Speeds, Unit},
     slave::Version,
     task::{Task, TaskState},
 };
@@ -50,10 +50,12 @@ pub enum Split {
     /// Whole frames only.
     #[default]
     Off,
-    /// By samples while there are fewer frames than slaves to render them.
+    /// By samples, or else by tiles, while there are fewer frames than slaves to render them.
     Auto,
     /// By samples, every frame.
     Samples,
+    /// By tiles, every frame.
+    Tiles,
 }
 
 /// What the artist asked for. Fixed once accepted, but for what a [`JobEdit`](crate::edit::JobEdit) changes.
@@ -116,6 +118,27 @@ impl JobSpec {
 
     const fn default_chunk() -> u32 {
         1
+    }
+
+    /// Lines of the film that a slave renders of a frame, or of a share of it.
+    pub fn film_lines(&self, share: Option<Share>) -> u32 {
+        match (&self.samples, share) {
+            (Some(split), Some(share)) => split.lines(share, self.height).len() as u32,
+            _ => self.height,
+        }
+    }
+
+    /// What its shared frames are cut into.
+    pub fn unit(&self) -> Unit {
+        self.samples.as_ref().map(|split| split.unit).unwrap_or_default()
+    }
+
+    /// How many of a frame's samples a share has; 0 of a tile, which has all of them in some lines.
+    pub fn sampled(&self, share: Share) -> u32 {
+        match self.unit() {
+            Unit::Samples => share.samples,
+            Unit::Lines => 0,
+        }
     }
 
     /// Samples of a frame that can be shared out; 0 when it can't.

@@ -9,10 +9,11 @@ use crate::{
     job::{Job, JobState},
     lease::LeaseEnd,
     scheduler::{Decision, MAX_SAMPLES, Reply, wrong_state},
+    share::Unit,
     task::{Task, TaskState},
 };
 
-/// Frames are handed over with the samples they have. When nobody says which, none is begun any more: the job pauses if
+/// Frames are handed over with the samples, or lines, they have. When nobody says which, none is begun any more: the job pauses if
 /// there are others.
 pub(crate) fn stop(farm: &Farm, job: &Job, frames: Option<FrameList>) -> Result<Decision, Refusal> {
     if !matches!(job.state, JobState::Active | JobState::Paused) {
@@ -28,8 +29,9 @@ pub(crate) fn stop(farm: &Farm, job: &Job, frames: Option<FrameList>) -> Result<
             for (frame, task) in named(job, frames)? {
                 if !has_samples(task) {
                     return Err(Refusal::NothingToStop(format!(
-                        "frame {frame} of job {} has no samples that could be handed over",
-                        job.id
+                        "frame {frame} of job {} has no {} that could be handed over",
+                        job.id,
+                        job.spec.unit().word()
                     )));
                 }
             }
@@ -38,7 +40,8 @@ pub(crate) fn stop(farm: &Farm, job: &Job, frames: Option<FrameList>) -> Result<
         None => job.tasks.iter().filter(|(_, task)| has_samples(task)).map(|(frame, _)| *frame).collect(),
     };
     if chosen.is_empty() {
-        let why = format!("no frame of job {} has samples that could be handed over", job.id);
+        let word = job.spec.unit().word();
+        let why = format!("no frame of job {} has {word} that could be handed over", job.id);
         return Err(Refusal::NothingToStop(why));
     }
     let mut events = Vec::new();
@@ -67,6 +70,8 @@ pub(crate) fn more(job: &Job, samples: u32, frames: Option<FrameList>) -> Result
     if samples == 0 {
         return Err(Refusal::CantGrow("more samples are at least one".into()));
     }
+    let has = |task: &Task| task.merged.as_ref().map_or(0, |merged| merged.samples());
+    let has_all_lines = |task: &Task| split.unit == Unit::Lines && has(task) >= split.samples;
     let can_grow = |task: &Task| matches!(task.state, TaskState::Done(_)) && task.merged.is_some();
     let chosen: Vec<(Frame, &Task)> = match &frames {
         Some(frames) => {
@@ -82,16 +87,28 @@ pub(crate) fn more(job: &Job, samples: u32, frames: Option<FrameList>) -> Result
             }
             named
         }
-        None => job.tasks.iter().filter(|(_, task)| can_grow(task)).map(|(frame, task)| (*frame, task)).collect(),
+        None => {
+            let open = |task: &Task| can_grow(task) && !has_all_lines(task);
+            job.tasks.iter().filter(|(_, task)| open(task)).map(|(frame, task)| (*frame, task)).collect()
+        }
     };
     if chosen.is_empty() {
-        let why = format!("no finished frame of job {} was rendered in parts to which samples could be added", job.id);
+        let word = split.unit.word();
+        let why = format!("no finished frame of job {} was rendered in parts to which {word} could be added", job.id);
         return Err(Refusal::CantGrow(why));
     }
     let mut events = Vec::new();
     for (frame, task) in chosen {
-        let has = task.merged.as_ref().map_or(0, |merged| merged.samples());
-        let total = task.samples(&job.spec).max(has.saturating_add(samples));
+        if split.unit == Unit::Lines {
+            if has_all_lines(task) {
+                return Err(Refusal::CantGrow(format!(
+                    "frame {frame} was rendered in tiles and has all of them: send the scene again with more samples"
+                )));
+            }
+            events.push(Event::FrameGrown { job: job.id, frame, samples: split.samples });
+            continue;
+        }
+        let total = task.samples(&job.spec).max(has(task).saturating_add(samples));
         if total > split.samples.max(split.can_grow_to).min(MAX_SAMPLES) {
             return Err(Refusal::CantGrow(match split.can_grow_to {
                 limit if limit > split.samples => format!(

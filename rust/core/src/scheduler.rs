@@ -15,7 +15,7 @@ use crate::{
     retry::RetryPolicy,
     rules::{self, Rules},
     settings::{self, SlaveEdit},
-    share::{Merged, Part, Share},
+    share::{Merged, Part, Share, Unit},
     slave::{Duty, SlaveInfo, SlaveState},
     task::{Failure, TaskError, TaskResult, TaskState},
     wire::{HeldLease, PollReply},
@@ -404,6 +404,8 @@ pub fn decide(farm: &Farm, now: Timestamp, retry: RetryPolicy, command: Command)
 /// In characters.
 const MAX_NOTE: usize = 2000;
 
+/// Lines around a tile; more would be rendered in vain.
+const MAX_OVERLAP: u32 = 64;
 /// Cycles' own limit.
 pub(crate) const MAX_SAMPLES: u32 = 1 << 24;
 
@@ -436,6 +438,12 @@ pub(crate) fn check_spec(spec: &JobSpec) -> Result<(), Refusal> {
         let right = |samples: &u32| (1..=MAX_SAMPLES).contains(samples);
         if !right(&split.samples) || split.layers.len() > 1000 || !split.layers.values().all(right) {
             return bad("a frame and each view layer have 1 to 16777216 samples");
+        }
+        let fits = split.samples == spec.height && split.can_grow_to == 0 && split.layers.is_empty();
+        if split.unit == Unit::Lines && !(fits && split.overlap <= MAX_OVERLAP) {
+            return bad(
+                "a frame that is cut into lines has as many as it is high, in all layers, and few around a tile",
+            );
         }
     }
     if spec.split_note.chars().count() > MAX_NOTE {

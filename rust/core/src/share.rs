@@ -1,4 +1,4 @@
-//! Parts of one frame: which samples a slave renders, and how far a frame is that several slaves render together.
+//! Parts of one frame: which samples or lines a slave renders, and how far a frame is that several slaves render together.
 
 use crate::{
     ids::{LeaseId, SlaveId, Timestamp},
@@ -6,7 +6,30 @@ use crate::{
     task::TaskResult,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
+
+/// What a frame is cut into. All that is said of samples here goes for lines, too: a frame of lines has as many "samples" as
+/// lines, and a slave renders some of them with all that Cycles samples in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Every share has all pixels, and some of what is sampled in them.
+    #[default]
+    Samples,
+    /// Every share is a tile as wide as the picture: some lines, counted from the top.
+    Lines,
+}
+
+impl Unit {
+    /// In words.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Samples => "samples",
+            Self::Lines => "lines",
+        }
+    }
+}
 
 /// Some of a frame's samples, one after the other: `offset`, `offset + 1`, ... Never none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,12 +52,18 @@ impl Share {
     }
 }
 
-/// How a frame's samples can be rendered apart, as the client's Blender says.
+/// How a frame can be rendered in parts, as the client's Blender says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SampleSplit {
+    /// What it is cut into.
+    #[serde(default)]
+    pub unit: Unit,
     /// Of the whole frame.
     pub samples: u32,
+    /// Lines that a tile has beyond its own on either side, where the picture goes on: its own depend on them.
+    #[serde(default)]
+    pub overlap: u32,
     /// Of view layers with a number of their own.
     #[serde(default)]
     pub layers: BTreeMap<String, u32>,
@@ -50,6 +79,19 @@ pub struct SampleSplit {
     /// samples depend on how many there are.
     #[serde(default)]
     pub can_grow_to: u32,
+}
+
+impl SampleSplit {
+    /// The lines that are rendered for a share, of `height`: all, or those of a tile and what it needs around them.
+    pub fn lines(&self, share: Share, height: u32) -> Range<u32> {
+        match self.unit {
+            Unit::Samples => 0..height,
+            Unit::Lines => {
+                let end = share.end().saturating_add(self.overlap).min(height);
+                share.offset.saturating_sub(self.overlap).min(end)..end
+            }
+        }
+    }
 }
 
 /// A part that was handed in.
@@ -240,11 +282,11 @@ fn joined(mut shares: Vec<Share>) -> Vec<Share> {
 pub type Speeds = BTreeMap<SlaveId, u32>;
 
 /// What a share of so many samples in so many seconds says of a speed.
-pub(crate) fn learn(speeds: &mut Speeds, slave: SlaveId, samples: u32, seconds: f64) {
+pub(crate) fn learn(speeds: &mut Speeds, slave: SlaveId, unit: Unit, samples: u32, seconds: f64) {
     let seen = f64::from(samples) / seconds.max(0.001) * 1000.0;
     let seen = seen.clamp(1.0, f64::from(u32::MAX / 2)) as u32;
     let speed = speeds.entry(slave).or_insert(seen);
     // The first share of a frame has its warm-up in it, so that what was fast is believed at once; a slow one halfway, for
-    // something else may have been in its way.
-    *speed = if seen > *speed { seen } else { (*speed / 2).saturating_add(seen / 2).max(1) };
+    // something else may have been in its way. Of lines some take longer than others.
+    *speed = if seen > *speed && unit == Unit::Samples { seen } else { (*speed / 2).saturating_add(seen / 2).max(1) };
 }

@@ -12,7 +12,7 @@ use crate::{
     job::{JobSpec, JobState},
     retry::RetryPolicy,
     settings::{SettingsUpdate, SlaveReport, SlaveSetting},
-    share::Share,
+    share::{Share, Unit},
     slave::{SlaveInfo, SlaveState, Version},
     task::TaskError,
 };
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Raised when an older peer would misunderstand; peers of different numbers refuse each other by name.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 
 /// `GET /api/v1/info`: is this a master, and which?
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -384,9 +384,9 @@ pub struct JobDetail {
 pub struct SpeedView {
     /// Who.
     pub slave: SlaveId,
-    /// Samples of the whole picture in a second.
+    /// Samples of the whole picture in a second; lines, where frames are cut into these.
     pub samples_per_s: f64,
-    /// Samples of pixels in a second, in thousands.
+    /// Samples of pixels in a second, in thousands; pixels, where frames are cut into lines.
     pub kilosamples_per_s: f64,
 }
 
@@ -416,6 +416,9 @@ pub struct TaskView {
     /// a frame that is done: somebody stopped it.
     #[serde(default)]
     pub samples: Option<[u32; 2]>,
+    /// What is counted there.
+    #[serde(default)]
+    pub unit: Unit,
     /// Whether all samples are there and what is left is denoising and compositing.
     #[serde(default)]
     pub finishing: bool,
@@ -512,6 +515,9 @@ pub struct SlaveStats {
     pub frames_per_hour: u32,
     /// Samples of frames that slaves render together, which it handed in.
     pub samples_per_hour: u64,
+    /// Tiles of frames that slaves render together, which it handed in.
+    #[serde(default)]
+    pub tiles_per_hour: u32,
 }
 
 /// What a job keeps on the master's disk for itself.

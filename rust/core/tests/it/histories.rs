@@ -11,7 +11,7 @@ use netrender_core::{
     rules::Rules,
     scheduler::Command,
     settings::SlaveEdit,
-    share::SampleSplit,
+    share::{SampleSplit, Unit},
     slave::Duty,
     task::{TaskError, TaskState},
     wire::HeldLease,
@@ -116,7 +116,7 @@ pub enum Step {
 pub fn step() -> impl Strategy<Value = Step> {
     let slave = 0u8..4;
     prop_oneof![
-        2 => (1u8..6, 1u8..4, 0u8..3, 0u8..4)
+        2 => (1u8..6, 1u8..4, 0u8..3, 0u8..6)
             .prop_map(|(frames, chunk, priority, split)| Step::Submit { frames, chunk, priority, split }),
         2 => (slave.clone(), prop::bool::ANY).prop_map(|(slave, started)| Step::Register { slave, started }),
         1 => (slave.clone(), prop_oneof![3 => Just(0u8), 1 => 1u8..4]).prop_map(|(slave, duty)| Step::Order { slave, duty }),
@@ -160,15 +160,22 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             let mut spec = spec(&format!("1-{frames}"));
             spec.chunk = u32::from(chunk);
             spec.priority = priority * 50;
-            spec.split = [Split::Off, Split::Samples, Split::Auto, Split::Samples][usize::from(split)];
-            let finishes = split == 3;
+            let kinds = [Split::Off, Split::Samples, Split::Auto, Split::Samples, Split::Tiles, Split::Auto];
+            spec.split = kinds[usize::from(split)];
+            let finishes = [3, 5].contains(&split);
+            let in_lines = split > 3;
+            if in_lines {
+                spec.height = 100;
+            }
             spec.samples = (split > 0).then(|| SampleSplit {
-                samples: 16,
+                unit: if in_lines { Unit::Lines } else { Unit::Samples },
+                samples: if in_lines { 100 } else { 16 },
+                overlap: if in_lines { 2 } else { 0 },
                 layers: BTreeMap::new(),
                 is_subset: true,
                 finishes,
                 denoises: finishes,
-                can_grow_to: 64,
+                can_grow_to: if in_lines { 0 } else { 64 },
             });
             env.submit(spec);
         }

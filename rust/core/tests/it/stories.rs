@@ -8,7 +8,7 @@ use netrender_core::{
     ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
     job::{JobSpec, JobState, Split},
     scheduler::{Command, Reply},
-    share::{Part, SampleSplit, Share, Sharing, efficiency},
+    share::{Part, SampleSplit, Share, Sharing, Unit, efficiency},
     slave::{SlaveInfo, Version},
     task::{TaskError, TaskResult, TaskState},
     wire::HeldLease,
@@ -323,7 +323,9 @@ fn what_a_slave_did_not_save_of_a_lease_goes_back_at_once() {
 
 fn shared(frames: &str, samples: u32) -> JobSpec {
     let split = SampleSplit {
+        unit: Unit::Samples,
         samples,
+        overlap: 0,
         layers: Default::default(),
         is_subset: true,
         finishes: false,
@@ -384,6 +386,97 @@ fn slaves_share_a_frame_by_their_speed_and_end_together() {
     assert!((0.7..0.8).contains(&part), "the fast one did {part}");
     assert!(sizes.iter().all(|size| *size <= 30 * 8 || *size == 10_000 / 32), "{sizes:?}");
     assert!(*sizes.last().unwrap() <= 30, "the last shares take a second or so: {sizes:?}");
+}
+
+fn in_tiles(frames: &str, lines: u32) -> JobSpec {
+    let mut spec = JobSpec { split: Split::Tiles, height: lines, ..shared(frames, lines) };
+    let split = spec.samples.as_mut().unwrap();
+    (split.unit, split.overlap, split.can_grow_to) = (Unit::Lines, 2, 0);
+    spec
+}
+
+#[test]
+fn tiles_are_neither_slivers_nor_most_of_the_frame() {
+    for lines in [65, 100, 1080, 2161] {
+        let mut env = Env::new();
+        let job = env.submit(in_tiles("1", lines));
+        let slaves = [("slow", 4.0), ("fast", 60.0)].map(|(name, speed)| (env.register(name), speed));
+        // However fast a slave was in the sky, it does not get all of the ground.
+        let (_, sizes) = render_together(&mut env, job, &slaves);
+        assert_eq!(env.farm.jobs[&job].state, JobState::Finished);
+        let most = (lines / 4).max(31); // what would be left of a tile's 16 is no tile
+        assert!(sizes.iter().all(|size| (16..=most).contains(size)), "{sizes:?}");
+        assert!(*sizes.last().unwrap() <= 31, "the last ones are small: {sizes:?}");
+    }
+}
+
+#[test]
+fn tiles_are_larger_where_much_is_rendered_around_them() {
+    let mut env = Env::new();
+    let mut spec = in_tiles("1", 1080);
+    spec.samples.as_mut().unwrap().overlap = 10;
+    let job = env.submit(spec);
+    let slaves = ["a", "b", "c"].map(|name| (env.register(name), 10.0));
+    let (_, sizes) = render_together(&mut env, job, &slaves);
+    assert!(sizes.iter().all(|size| (40..=180).contains(size)), "{sizes:?}");
+}
+
+#[test]
+fn nobody_has_a_tile_for_later_that_another_could_render_now() {
+    let mut env = Env::new();
+    env.submit(in_tiles("1", 1080));
+    let a = env.register("a");
+    let first = env.lease(a).unwrap();
+    let alone = env.poll(a, vec![first.clone()], Want::Ahead).grant.unwrap();
+    assert!(alone.share.is_some(), "who is alone need not wait between two");
+    let b = env.register("b");
+    let other = env.lease(b).unwrap();
+    assert_eq!(env.poll(b, vec![other], Want::Ahead).grant, None);
+}
+
+#[test]
+fn a_tile_has_lines_around_its_own_where_the_picture_goes_on() {
+    let spec = in_tiles("1", 100);
+    let film_lines = |offset, samples| spec.film_lines(Some(Share { offset, samples }));
+    assert_eq!((film_lines(0, 20), film_lines(20, 20), film_lines(90, 10), film_lines(0, 100)), (22, 24, 12, 100));
+    assert_eq!((spec.film_lines(None), shared("1", 64).film_lines(Some(Share { offset: 8, samples: 8 }))), (100, 9));
+    assert_eq!(spec.film_lines(Some(Share { offset: u32::MAX, samples: u32::MAX })), 0, "what a slave may claim");
+}
+
+#[test]
+fn a_frame_of_tiles_gets_those_it_lacks_and_no_more() {
+    let mut env = Env::new();
+    let job = env.submit(in_tiles("1", 1080));
+    let slave = env.register("a");
+    let held = env.lease(slave).unwrap();
+    assert!(env.hand_in_held(slave, &held).unwrap());
+    env.step(Command::Stop { job, frames: None }).unwrap();
+    env.merge(job, Frame(1));
+    assert_eq!(env.farm.jobs[&job].tasks[&Frame(1)].merged.as_ref().unwrap().samples(), 270);
+    env.step(Command::More { job, samples: 1, frames: None }).unwrap();
+    render_together(&mut env, job, &[(slave, 100.0)]);
+    assert_eq!(env.farm.jobs[&job].tasks[&Frame(1)].merged.as_ref().unwrap().samples(), 1080);
+    let refused = env.step(Command::More { job, samples: 1, frames: None }).unwrap_err().to_string();
+    assert!(refused.contains("to which lines could be added"), "{refused}");
+    let refused = env.step(Command::More { job, samples: 1, frames: Some("1".parse().unwrap()) }).unwrap_err();
+    assert!(refused.to_string().contains("rendered in tiles and has all of them"), "{refused}");
+}
+
+#[test]
+fn a_job_of_tiles_has_as_many_lines_as_it_is_high() {
+    let mut env = Env::new();
+    let wrong: [fn(&mut SampleSplit); 4] = [
+        |split| split.samples = 99,
+        |split| split.can_grow_to = 200,
+        |split| split.overlap = 65,
+        |split| _ = split.layers.insert("Back".into(), 50),
+    ];
+    for change in wrong {
+        let mut spec = in_tiles("1", 100);
+        change(spec.samples.as_mut().unwrap());
+        let refused = env.step(Command::Submit(Box::new(spec))).unwrap_err().to_string();
+        assert!(refused.contains("as many as it is high"), "{refused}");
+    }
 }
 
 #[test]

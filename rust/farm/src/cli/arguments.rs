@@ -211,8 +211,8 @@ pub struct SubmitArguments {
     /// Words a slave must have
     #[arg(long, value_delimiter = ',', env = "NETRENDER_TAGS")]
     pub tags: Vec<String>,
-    /// Whether several slaves may share one frame: "samples" for every frame, "auto" while there are fewer frames than
-    /// slaves ("tiles" is not there yet)
+    /// Whether several slaves may share one frame: every frame by "samples" or by "tiles", or "auto": by whichever
+    /// gives the same picture, while there are fewer frames than slaves
     #[arg(long, value_enum, default_value_t = SplitMode::Off, env = "NETRENDER_SPLIT")]
     pub split: SplitMode,
     /// Let slaves whose Blenders differ in patch or build, or whose devices differ, share one frame

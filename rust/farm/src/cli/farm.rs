@@ -61,7 +61,7 @@ pub async fn job(address: &str, id: u32, json: bool) -> Result<(), Stop> {
         let seconds = task.seconds.map(|seconds| format!("{seconds:.2}")).unwrap_or_default();
         let error = task.error.as_ref().map(|error| error.message.lines().next().unwrap_or("").to_owned());
         let state = match task.samples {
-            Some([done, all]) if done < all => format!("{}, {done} of {all} samples", task.state),
+            Some([done, all]) if done < all => format!("{}, {done} of {all} {}", task.state, task.unit.word()),
             _ => task.state.clone(),
         };
         [task.frame.to_string(), state, slave, task.attempts.to_string(), seconds, error.unwrap_or_default()]

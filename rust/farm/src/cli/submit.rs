@@ -15,6 +15,7 @@ use netrender_core::{
     frames::FrameList,
     ids::{Frame, JobId},
     job::{JobState, Split},
+    share::Unit,
     wire::{JobDetail, SpeedView},
 };
 use std::{
@@ -27,9 +28,6 @@ use std::{
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 pub async fn submit(arguments: SubmitArguments, address: &str, json: bool) -> Result<(), Stop> {
-    if arguments.split == SplitMode::Tiles {
-        return Err(Stop::Usage("tiles are not there yet: use --split samples, auto or off".into()));
-    }
     // Both before Blender starts: a typing error or a missing master shall be said at once.
     if let Some(frames) = &arguments.frames {
         frames.parse::<FrameList>().map_err(|error| Stop::Usage(error.to_string()))?;
@@ -138,9 +136,10 @@ fn request(arguments: &SubmitArguments) -> Result<JobRequest, Stop> {
         chunk: arguments.chunk,
         tags: arguments.tags.iter().filter(|tag| !tag.is_empty()).cloned().collect(),
         split: match arguments.split {
-            SplitMode::Off | SplitMode::Tiles => Split::Off,
+            SplitMode::Off => Split::Off,
             SplitMode::Auto => Split::Auto,
             SplitMode::Samples => Split::Samples,
+            SplitMode::Tiles => Split::Tiles,
         },
         mixed: arguments.mixed,
         added,
@@ -215,7 +214,7 @@ fn shared_frames(detail: &JobDetail) -> String {
         let [done, all] = task.samples.filter(|_| task.finishing || task.state == "sharing")?;
         if task.finishing {
             let doing = if task.state == "leased" { "is denoised and composited" } else { "waits to be finished" };
-            return Some(format!("; frame {}: all {all} samples are there, it {doing}", task.frame));
+            return Some(format!("; frame {}: all {all} {} are there, it {doing}", task.frame, task.unit.word()));
         }
         let percent = 100 * u64::from(done) / u64::from(all.max(1));
         let at_it = |speed: &&SpeedView| task.slaves.contains(&speed.slave);
@@ -226,9 +225,14 @@ fn shared_frames(detail: &JobDetail) -> String {
             if samples > 0.0 { format!(", {:.0} s left", f64::from(all - done) / samples) } else { String::new() };
         let each = speeds.iter().map(|speed| format!("slave {} {:.0}", speed.slave, speed.kilosamples_per_s));
         let each = each.collect::<Vec<_>>().join(", ");
-        let speed = if speeds.is_empty() { String::new() } else { format!(", {thousands:.0} kS/s ({each}){left}") };
+        let unit = match task.unit {
+            Unit::Samples => "kS/s",
+            Unit::Lines => "kpx/s",
+        };
+        let speed = if speeds.is_empty() { String::new() } else { format!(", {thousands:.0} {unit} ({each}){left}") };
         let busy = task.efficiency.map(|busy| format!(", slaves {:.0} % busy", busy * 100.0)).unwrap_or_default();
-        Some(format!("; frame {}: {done} of {all} samples ({percent} %){speed}{busy}", task.frame))
+        let word = task.unit.word();
+        Some(format!("; frame {}: {done} of {all} {word} ({percent} %){speed}{busy}", task.frame))
     });
     shared.collect()
 }

@@ -5,6 +5,7 @@ use crate::api::Api;
 use netrender_core::{
     ids::{Frame, JobId, SlaveId},
     job::Split,
+    share::Unit,
     wire::{JobDetail, SpeedView},
 };
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub struct Glance {
     pub split_note: String,
     /// Samples of a frame that can be shared; 0 when none can.
     pub samples: u32,
+    /// What is counted as samples.
+    pub unit: Unit,
     /// Frames that slaves render together now, the first ones.
     pub sharing: Vec<SharedFrame>,
     /// How fast slaves were last.
@@ -84,6 +87,7 @@ fn of(detail: JobDetail) -> Glance {
         sharing: sharing.take(SHOWN).collect(),
         split: detail.spec.split,
         samples: detail.spec.frame_samples(),
+        unit: detail.spec.unit(),
         split_note: detail.spec.split_note,
         blacklist: detail.blacklist,
         speeds: detail.speeds,
@@ -124,7 +128,8 @@ mod tests {
         assert_eq!(
             seen,
             json!({
-                "id": 3, "blacklist": [7], "split": "auto", "split_note": "by samples", "samples": 0, "speeds": [],
+                "id": 3, "blacklist": [7], "split": "auto", "split_note": "by samples", "samples": 0, "unit": "samples",
+                "speeds": [],
                 "errors": [
                     { "frame": 2, "slave": 2, "message": "it won't" },
                     { "frame": 1, "slave": 2, "message": "it may yet" },

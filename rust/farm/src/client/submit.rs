@@ -13,10 +13,13 @@ use netrender_core::{
     ids::JobId,
     job::{JobSpec, Split},
     manifest::{MAX_ASSETS, mirror},
-    share::SampleSplit,
+    share::{SampleSplit, Unit},
 };
 use serde::Deserialize;
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 /// How often a master that lost pieces in a crash is sent them again.
 const ROUNDS: usize = 4;
@@ -104,31 +107,78 @@ pub async fn check(api: Option<&Api>, request: &JobRequest, transfer: &Transfer)
 /// The master takes no longer words.
 const MAX_NOTE: usize = 2000;
 
+/// What a job's frames are cut into, and what is told of that.
+struct Choice {
+    unit: Unit,
+    grade: Grade,
+    why: String,
+}
+
+/// By samples where that gives the very picture, by tiles where only those do; who asks for one of them gets it or none.
+fn choose(wanted: Split, split: &trace::Split) -> Choice {
+    let samples = Choice { unit: Unit::Samples, grade: split.grade, why: split.why.clone() };
+    let tiles = Choice { unit: Unit::Lines, grade: split.tiles.grade, why: split.tiles.why.clone() };
+    match wanted {
+        Split::Off | Split::Samples => samples,
+        Split::Tiles => tiles,
+        Split::Auto => match (samples.grade, tiles.grade) {
+            (Grade::Identical, _) | (Grade::Equivalent, Grade::Equivalent | Grade::None) => samples,
+            // Of a frame that can't be shared at all, too: there is less in the way of tiles.
+            _ => tiles,
+        },
+    }
+}
+
 /// How the slaves may cut a frame; None: not at all.
-fn sample_split(split: &trace::Split) -> Option<SampleSplit> {
-    (split.grade != Grade::None).then(|| SampleSplit {
+fn sample_split(wanted: Split, scene: &Description) -> Option<SampleSplit> {
+    let split = &scene.split;
+    let Choice { unit, grade, .. } = choose(wanted, split);
+    let whole = SampleSplit {
+        unit,
         samples: split.samples,
+        overlap: 0,
         layers: split.layers.clone(),
         is_subset: split.is_subset,
         finishes: split.finishes,
         denoises: split.denoises,
         can_grow_to: split.can_grow_to,
-    })
+    };
+    match (grade, unit) {
+        (Grade::None, _) => None,
+        (_, Unit::Samples) => Some(whole),
+        (_, Unit::Lines) => {
+            let overlap = split.tiles.overlap;
+            Some(SampleSplit { samples: scene.height, overlap, layers: BTreeMap::new(), can_grow_to: 0, ..whole })
+        }
+    }
 }
 
 /// What the artist is told of the choice.
 fn split_note(wanted: Split, split: &trace::Split) -> Option<String> {
-    let together = match split.grade {
-        Grade::None => return (wanted != Split::Off).then(|| format!("frames are rendered whole: {}", split.why)),
-        Grade::Identical => "the result is identical to what one machine renders, to float rounding".to_owned(),
-        Grade::Equivalent => {
-            format!("the result is equivalent to what one machine renders, not identical: {}", split.why)
+    let Choice { unit, grade, why } = choose(wanted, split);
+    let together = match (grade, unit) {
+        (Grade::None, _) => return (wanted != Split::Off).then(|| format!("frames are rendered whole: {why}")),
+        (Grade::Identical, Unit::Samples) => {
+            "the result is identical to what one machine renders, to float rounding".to_owned()
         }
+        (Grade::Identical, Unit::Lines) if split.tiles.overlap > 0 => {
+            "the result is identical to what one machine renders, but for a rare pixel at the edges of tiles".to_owned()
+        }
+        (Grade::Identical, Unit::Lines) => "the result is identical to what one machine renders".to_owned(),
+        (Grade::Equivalent, _) => {
+            format!("the result is equivalent to what one machine renders, not identical: {why}")
+        }
+    };
+    let parts = match unit {
+        Unit::Samples => "each some of its samples",
+        Unit::Lines => "each some of its lines (tiles)",
     };
     match wanted {
         Split::Off => None,
-        Split::Auto => Some(format!("slaves share a frame while there are fewer frames than slaves; {together}")),
-        Split::Samples => Some(format!("slaves share every frame; {together}")),
+        Split::Auto => {
+            Some(format!("slaves share a frame, {parts}, while there are fewer frames than slaves; {together}"))
+        }
+        Split::Samples | Split::Tiles => Some(format!("slaves share every frame, {parts}; {together}")),
     }
 }
 
@@ -164,6 +214,7 @@ pub async fn submit(api: &Api, request: JobRequest, transfer: &Transfer) -> Resu
         let why = format!("the scene {:?} has no camera to render from: add one and send again", scene.scene);
         return Err(ClientError::Usage(why));
     }
+    let samples = sample_split(request.split, &scene);
     let frames = request.frames.unwrap_or(scene.frames);
     let frames: FrameList = frames.parse().map_err(|error| ClientError::Usage(format!("{error}")))?;
     if files.len() > MAX_ASSETS {
@@ -194,7 +245,7 @@ pub async fn submit(api: &Api, request: JobRequest, transfer: &Transfer) -> Resu
         width: scene.width,
         height: scene.height,
         split: request.split,
-        samples: sample_split(&scene.split),
+        samples,
         split_note: split_note(request.split, &scene.split).unwrap_or_default().chars().take(MAX_NOTE).collect(),
         mixed: request.mixed,
         scripts: !scene.scripts.is_empty(),

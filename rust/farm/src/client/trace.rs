@@ -77,6 +77,19 @@ pub struct Split {
     pub grade: Grade,
     /// Why it is not [`Grade::Identical`], in sentences for the artist.
     pub why: String,
+    /// How it can be cut into tiles.
+    pub tiles: Tiles,
+}
+
+/// How a frame can be rendered in tiles, each with all samples of some lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Tiles {
+    /// Lines that each needs around its own.
+    pub overlap: u32,
+    /// What they make together.
+    pub grade: Grade,
+    /// Why it is not [`Grade::Identical`], in sentences for the artist.
+    pub why: String,
 }
 
 /// What parts of a frame make together.

@@ -201,7 +201,7 @@ pub(super) async fn unfinished(
 ) -> Result<Response, MasterError> {
     look_at(&app, job, frame, |_, _, _| ()).await?;
     let Some(film) = app.pictures.get(job, frame).and_then(|picture| picture.film) else {
-        return Err(MasterError::NotThere(format!("frame {frame} of job {job} has no samples to show")));
+        return Err(MasterError::NotThere(format!("frame {frame} of job {job} has nothing to show yet")));
     };
     // Open, it can be read to its end, whatever replaces it meanwhile; only Windows needs its name for as long.
     let file = tokio::fs::File::open(&**film).await.map_err(|_| MasterError::Disk)?;

@@ -14,7 +14,7 @@ use netrender_core::{
     ids::{Frame, JobId},
     job::{Job, JobSpec, JobState},
     scheduler::Command,
-    share::{Merged, Part, Share},
+    share::{Merged, Part, Share, Unit},
     task::{Task, TaskError, TaskResult, TaskState},
 };
 use netrender_film::{
@@ -259,9 +259,14 @@ async fn reject(app: &App, job: JobId, frame: Frame, error: MergeError) -> Optio
         // No part in particular: by the frame's attempts it comes to an end.
         None => app.owner.look(first).await.ok().flatten()?,
     };
-    tracing::error!(%job, %frame, "a part is of no use: {error}");
-    let error =
-        TaskError { kind: "bad_part".into(), message: format!("a part of frame {frame} is of no use: {error}") };
+    let unit = move |farm: &Farm| farm.jobs.get(&job).map(|job| job.spec.unit()).unwrap_or_default();
+    let why = match app.owner.look(unit).await.unwrap_or_default() {
+        Unit::Samples => format!("a part of frame {frame} is of no use: {error}"),
+        // What the merger counts as samples.
+        Unit::Lines => format!("a tile of frame {frame} is of no use, counting its lines as samples: {error}"),
+    };
+    tracing::error!(%job, %frame, "{why}");
+    let error = TaskError { kind: "bad_part".into(), message: why };
     app.owner.command(Command::RejectPart { job, frame, share, error }).await.err()
 }
 
@@ -300,8 +305,11 @@ enum End {
 /// The film, in a file that goes unless somebody takes it, and what is in it.
 fn merge(blobs: &BlobStore, work: &Work, end: End) -> Result<(tempfile::TempPath, merge::Merged), MergeError> {
     let Some(split) = &work.spec.samples else { return Err(MergeError::Impossible("the job is not split".into())) };
-    let mut expect =
-        merge::Expect::new(netrender_film::Expect { width: work.spec.width, height: work.spec.height }, work.samples);
+    let picture = netrender_film::Expect { width: work.spec.width, height: work.spec.height };
+    let mut expect = match split.unit {
+        Unit::Samples => merge::Expect::new(picture, work.samples),
+        Unit::Lines => merge::Expect::tiles(picture, split.overlap),
+    };
     expect.layers.clone_from(&split.layers);
     expect.is_subset = split.is_subset;
     expect.can_grow = split.can_grow_to >= work.samples;

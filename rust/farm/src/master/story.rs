@@ -78,7 +78,7 @@ fn held(farm: &Farm, slave: Option<SlaveId>, now: Timestamp) -> Vec<Span> {
     }
     let span = |lease: &Lease| {
         let frame = *lease.frames.first()?;
-        let samples = lease.share.map(|share| share.samples);
+        let samples = lease.share.map(|share| farm.jobs.get(&lease.job).map_or(0, |job| job.spec.sampled(share)));
         Some(Span { slave: lease.slave, job: lease.job, frame, from_ms: lease.granted, to_ms: now, ok: true, samples })
     };
     first.into_values().filter_map(span).collect()
@@ -201,10 +201,11 @@ async fn count(app: &App) -> Result<Stats, MasterError> {
 fn by_slave(spans: &[Span], from: Timestamp) -> Vec<SlaveStats> {
     let mut found = BTreeMap::<SlaveId, SlaveStats>::new();
     for span in spans.iter().filter(|span| span.ok && span.to_ms >= from) {
-        let none = SlaveStats { id: span.slave, frames_per_hour: 0, samples_per_hour: 0 };
+        let none = SlaveStats { id: span.slave, frames_per_hour: 0, samples_per_hour: 0, tiles_per_hour: 0 };
         let one = found.entry(span.slave).or_insert(none);
         match span.samples {
             None => one.frames_per_hour += 1,
+            Some(0) => one.tiles_per_hour += 1,
             Some(samples) => one.samples_per_hour += u64::from(samples),
         }
     }

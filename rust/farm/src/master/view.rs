@@ -7,7 +7,7 @@ use netrender_core::{
     job::{Job, JobState},
     lease::Lease,
     settings::SlaveReport,
-    share::{Share, Sharing, efficiency},
+    share::{Share, Sharing, Unit, efficiency},
     slave::{Duty, Slave, SlaveInfo, SlaveState},
     task::{Task, TaskState},
     wire::{
@@ -78,7 +78,11 @@ fn job(hands: &Hands<'_>, job: &Job) -> JobView {
 pub fn detail(farm: &Farm, one: &Job) -> JobDetail {
     let tasks = one.tasks.iter().map(|(frame, task)| view_task(farm, one, *frame, task)).collect();
     let blacklist = one.blacklist.iter().copied().collect();
-    let pixels = f64::from(one.spec.width) * f64::from(one.spec.height);
+    let pixels = f64::from(one.spec.width)
+        * match one.spec.unit() {
+            Unit::Samples => f64::from(one.spec.height),
+            Unit::Lines => 1.0,
+        };
     let speeds = one.speeds.iter().map(|(slave, milli)| {
         let samples_per_s = f64::from(*milli) / 1000.0;
         SpeedView { slave: *slave, samples_per_s, kilosamples_per_s: samples_per_s * pixels / 1000.0 }
@@ -100,6 +104,7 @@ fn view_task(farm: &Farm, job: &Job, frame: Frame, task: &Task) -> TaskView {
         film_bytes: None,
         preview: false,
         samples: task.merged.as_ref().map(|merged| [merged.samples(), task.samples(&job.spec)]),
+        unit: job.spec.unit(),
         slaves: Vec::new(),
         finishing: false,
         efficiency: None,

@@ -145,7 +145,7 @@ fn bad_picture(task: &Task, why: &str) -> TaskError {
 async fn look(shared: &Shared, task: &Task, film: &Film) -> Result<(Digest, Option<Vec<u8>>), String> {
     let _turn = shared.decoding.acquire().await.map_err(|error| error.to_string())?;
     let (path, view) = (film.path.clone(), Arc::clone(&film.view));
-    let expect = Expect { width: task.spec.width, height: task.spec.height };
+    let expect = Expect { width: task.spec.width, height: task.spec.film_lines(task.share) };
     let whole = task.share.is_none();
     let looking = tokio::task::spawn_blocking(move || {
         let seen = netrender_film::read(&path, &expect).map_err(|error| error.to_string())?;

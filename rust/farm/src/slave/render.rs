@@ -195,8 +195,7 @@ impl Stage {
         let path = shared.folder.spool.film(task);
         let output = path.to_string_lossy();
         let gap_ms = self.last_end.map(|end| end.elapsed().as_secs_f64() * 1000.0);
-        let total = task.spec.frame_samples();
-        let share = task.share.map(|share| protocol::Share { offset: share.offset, samples: share.samples, total });
+        let share = task.share.map(|share| protocol::Share::of(share, &task.spec));
         let frame = task.frame.0;
         let ask = match &merged {
             Some((_, passes, words)) => Ask::Finish { frame, output: &output, passes, words },
@@ -210,9 +209,8 @@ impl Stage {
             Ok(Rendered { seconds }) => {
                 let (job, frame) = (task.key.job, task.frame);
                 let gap = gap_ms.map(|gap_ms| format!(" gap_ms={gap_ms:.1}")).unwrap_or_default();
-                let samples = task.share.map(|share| format!(" samples={}+{}", share.offset, share.samples));
-                let samples = samples.unwrap_or_default();
-                tracing::info!(target: "netrender::slave", "rendered job={job} frame={frame}{gap} seconds={seconds:.3}{samples}");
+                let part = share.map(|share| format!(" {share}")).unwrap_or_default();
+                tracing::info!(target: "netrender::slave", "rendered job={job} frame={frame}{gap} seconds={seconds:.3}{part}");
                 let (view, table) = (Arc::clone(&current.view), current.table.clone());
                 Ok(Film { path, seconds, warm_up_s, view, table, log })
             }

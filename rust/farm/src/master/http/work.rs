@@ -114,9 +114,10 @@ pub(super) async fn hand_in(State(app): State<App>, Ours(request): Ours<HandInRe
     if [seconds, warm_up_s].iter().any(|time| !time.is_finite() || *time < 0.0) {
         return Err(MasterError::BadRequest("the seconds are not a time".into()));
     }
+    let share = part.as_ref().map(|part| part.share);
     let done = move |_: &_, job: &Job| {
         let done = job.tasks.get(&frame).is_some_and(|task| matches!(task.state, TaskState::Done(_)));
-        (Expect { width: job.spec.width, height: job.spec.height }, done)
+        (Expect { width: job.spec.width, height: job.spec.film_lines(share) }, done)
     };
     let (expect, done) = app.owner.job(job, done).await?;
     let sent = [Some(film), preview, log, part.as_ref().and_then(|part| part.view)];

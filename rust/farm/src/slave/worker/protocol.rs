@@ -1,12 +1,16 @@
 //! The worker's protocol in Rust types: JSON lines over a loopback socket. Its description is the head of
 //! `netrender_worker.py`.
 
-use netrender_core::slave::{Device, Version};
+use netrender_core::{
+    job::JobSpec,
+    share::{self, Unit},
+    slave::{Device, Version},
+};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 /// The number `netrender_worker.py` says in its hello.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 /// Longest line taken from a worker.
 pub const MAX_LINE_BYTES: u64 = 4 << 20;
 
@@ -70,7 +74,7 @@ pub enum Ask<'a> {
         frame: i32,
         /// The multilayer EXR.
         output: &'a str,
-        /// Which of its samples; none: the whole frame.
+        /// Which part of it; none: the whole frame.
         share: Option<Share>,
     },
     /// Denoise, composite and write a frame of which all samples are there.
@@ -88,15 +92,51 @@ pub enum Ask<'a> {
     Quit,
 }
 
-/// Some samples of a Cycles frame.
+/// A part of a Cycles frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Share {
-    /// The first, counted from 0.
-    pub offset: u32,
-    /// How many.
-    pub samples: u32,
-    /// How many the whole frame has.
-    pub total: u32,
+#[serde(tag = "of", rename_all = "snake_case")]
+pub enum Share {
+    /// All pixels, some samples.
+    Samples {
+        /// The first, counted from 0.
+        offset: u32,
+        /// How many.
+        samples: u32,
+        /// How many the whole frame has.
+        total: u32,
+    },
+    /// All samples, some lines.
+    Lines {
+        /// The first, counted from 0 at the top.
+        first: u32,
+        /// The one after the last.
+        end: u32,
+        /// How many the whole frame has.
+        total: u32,
+    },
+}
+
+impl Share {
+    /// What is to be rendered for a share of a job's frame.
+    pub fn of(share: share::Share, spec: &JobSpec) -> Self {
+        match &spec.samples {
+            Some(split) if split.unit == Unit::Lines => {
+                let lines = split.lines(share, spec.height);
+                Self::Lines { first: lines.start, end: lines.end, total: spec.height }
+            }
+            _ => Self::Samples { offset: share.offset, samples: share.samples, total: spec.frame_samples() },
+        }
+    }
+}
+
+/// As in logs.
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Samples { offset, samples, .. } => write!(f, "samples={offset}+{samples}"),
+            Self::Lines { first, end, .. } => write!(f, "lines={first}+{}", end - first),
+        }
+    }
 }
 
 /// A pass in a file of 32-bit floats, the bottom row first.

@@ -1,4 +1,4 @@
-// Who tried a frame and how it went; of a frame that several render, who has which samples.
+// Who tried a frame and how it went; of a frame that several render, who has which samples or lines.
 
 import { State } from "../controls.js";
 import { duration, exactMoment, moment, number } from "../format.js";
@@ -33,7 +33,7 @@ export function Attempts({ attempts, shown, show }) {
 const WIDTH = 1000;
 const shareStates = ["merged", "done", "leased", "free"];
 
-export function Shares({ shares, all }) {
+export function Shares({ shares, all, unit }) {
   if (!shares.length) return null;
   const words = { free: t("Free"), leased: t("Rendering"), done: t("Handed in"), merged: t("Merged") };
   const end = Math.max(all, ...shares.map((share) => share.offset + share.samples));
@@ -45,7 +45,7 @@ export function Shares({ shares, all }) {
   return html`<section aria-labelledby="shares"><h2 id="shares">${t("Shares")} <span class="count">${number(shares.length)}</span></h2>
     <svg class="strip shares" viewBox=${`0 0 ${WIDTH} 20`} preserveAspectRatio="none" role="img" aria-label=${told}>${shareStates.map((state) => html`<path key=${state} class=${`is-${state}`} d=${path(state)} />`)}</svg>
     <p class="why">${told}</p>
-    <div class="list story" tabindex="0" role="region" aria-labelledby="shares"><table class="shares" aria-labelledby="shares"><thead><tr><th scope="col">${t("Samples")}</th><th scope="col">${t("Slave")}</th><th scope="col">${t("State")}</th><th scope="col" class="number">${t("Time")}</th></tr></thead>
+    <div class="list story" tabindex="0" role="region" aria-labelledby="shares"><table class="shares" aria-labelledby="shares"><thead><tr><th scope="col">${unit === "lines" ? t("Lines") : t("Samples")}</th><th scope="col">${t("Slave")}</th><th scope="col">${t("State")}</th><th scope="col" class="number">${t("Time")}</th></tr></thead>
     <tbody>${shares.map(
       (share) => html`<tr key=${share.offset}><td>${t("{first} to {last}", { first: number(share.offset), last: number(share.offset + share.samples - 1) })}</td>
         <td>${share.slave == null ? "–" : html`<a href=${`#/slaves/${share.slave}`}>${slaveName(share.slave)}</a>`}</td>

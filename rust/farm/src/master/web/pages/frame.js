@@ -68,10 +68,13 @@ export function FramePage({ job, frame }) {
       </aside>
     </div>
     ${task.error ? html`<section aria-labelledby="why"><h2 id="why" class="after">${t("Why it failed last")}</h2><pre class="log mono" tabindex="0">${task.error.message}</pre></section>` : null}
-    ${detail ? html`<${Attempts} attempts=${detail.attempts} shown=${attempt} show=${read} /><${Shares} shares=${detail.shares} all=${task.samples?.[1] ?? 0} />` : null}
+    ${detail ? html`<${Attempts} attempts=${detail.attempts} shown=${attempt} show=${read} /><${Shares} shares=${detail.shares} all=${task.samples?.[1] ?? 0} unit=${task.unit} />` : null}
     ${detail && (task.state === "sharing" || detail.attempts.some(readable)) ? html`<${Log} job=${job} task=${task} attempt=${attempt} attempts=${detail.attempts} choose=${setAttempt} />` : null}
   </div>`;
 }
+
+/** What the frame's `samples` are. */
+const counted = (task) => (task.unit === "lines" ? t("Lines") : t("Samples"));
 
 function Facts({ task }) {
   const fact = (name, value) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
@@ -79,7 +82,7 @@ function Facts({ task }) {
   return html`<dl class="facts">
     ${task.slave == null ? null : fact(task.state === "leased" ? t("Rendering on") : t("Slave"), link(task.slave))}
     ${task.slaves?.length ? fact(t("Rendering on"), task.slaves.map((id, at) => html`${at ? ", " : ""}${link(id)}`)) : null}
-    ${task.samples && task.state !== "sharing" ? fact(t("Samples"), t("{done} of {total}", { done: number(task.samples[0]), total: number(task.samples[1]) })) : null}
+    ${task.samples && task.state !== "sharing" ? fact(counted(task), t("{done} of {total}", { done: number(task.samples[0]), total: number(task.samples[1]) })) : null}
     ${task.seconds == null ? null : fact(t("Time"), duration(task.seconds))}
     ${fact(t("Attempts"), task.attempts)}
     ${task.film_bytes == null ? null : fact(t("EXR"), bytes(task.film_bytes))}
@@ -92,9 +95,9 @@ function Together({ job, task }) {
   const speeds = job.speeds.filter((speed) => task.slaves.includes(speed.slave));
   const together = speeds.reduce((sum, speed) => sum + speed.samples_per_s, 0);
   return html`<section aria-labelledby="together"><h2 id="together">${t("Rendered by several")}</h2>
-    <${Bar} total=${all} done=${done} label=${t("Samples")} />
-    <p class="why">${t("{done} of {total}", { done: number(done), total: number(all) })} ${t("samples")}${together ? ` · ${t("{time} left", { time: duration((all - done) / together) })}` : null}</p>
-    ${speeds.length ? html`<div class="list"><table aria-labelledby="together"><thead><tr><th scope="col">${t("Slave")}</th><th scope="col" class="number">${t("Samples a second")}</th></tr></thead>
+    <${Bar} total=${all} done=${done} label=${counted(task)} />
+    <p class="why">${t("{done} of {total}", { done: number(done), total: number(all) })} ${task.unit === "lines" ? t("lines") : t("samples")}${together ? ` · ${t("{time} left", { time: duration((all - done) / together) })}` : null}</p>
+    ${speeds.length ? html`<div class="list"><table aria-labelledby="together"><thead><tr><th scope="col">${t("Slave")}</th><th scope="col" class="number">${task.unit === "lines" ? t("Lines a second") : t("Samples a second")}</th></tr></thead>
       <tbody>${speeds.map((speed) => html`<tr key=${speed.slave}><td><a href=${`#/slaves/${speed.slave}`}>${slaveName(speed.slave)}</a></td><td class="number">${number(speed.samples_per_s, 1)}</td></tr>`)}</tbody></table></div>` : null}
     ${done ? html`<${Action} icon="stop" id="hand-over" label=${t("Stop and hand over")} done=${t("Frame {frame} is handed over as it is.", task)} run=${() => post(`jobs/${job.id}/stop`, { frames: `${task.frame}` })} />` : null}
   </section>`;
@@ -104,6 +107,10 @@ function Together({ job, task }) {
 function More({ job, task }) {
   const [done, all] = task.samples;
   const [samples, setSamples] = useState(all > done ? all - done : all);
+  if (task.unit === "lines") {
+    if (done >= all) return null;
+    return html`<${Action} icon="again" id="more" label=${t("Render the lines it lacks")} done=${t("Frame {frame} gets the lines it lacks.", task)} run=${() => post(`jobs/${job.id}/more`, { samples: all - done, frames: `${task.frame}` })} />`;
+  }
   return html`<form class="row" onSubmit=${(event) => event.preventDefault()}><label for="more">${t("More samples")}</label>
     <input id="more" class="short" type="number" min="1" value=${samples} onInput=${(event) => setSamples(Number(event.target.value))} />
     <${Action} icon="again" id="more" label=${t("Render them")} disabled=${!(samples >= 1)} done=${t("Frame {frame} gets more samples.", task)} run=${() => post(`jobs/${job.id}/more`, { samples: Math.round(samples), frames: `${task.frame}` })} /></form>`;

@@ -205,7 +205,7 @@ function Tile({ job, task, index, chosen, focusable, count, onClick }) {
     task.state === "done"
       ? duration(task.seconds)
       : task.state === "sharing" && task.samples
-        ? t("{done}/{all} samples", { done: task.samples[0], all: task.samples[1] })
+        ? t(task.unit === "lines" ? "{done}/{all} lines" : "{done}/{all} samples", { done: task.samples[0], all: task.samples[1] })
         : task.finishing
           ? t("being finished")
           : task.state === "waiting"

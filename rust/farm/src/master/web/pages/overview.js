@@ -121,6 +121,7 @@ function Load({ slave }) {
 function speed(stats) {
   if (!stats) return "";
   if (stats.frames_per_hour) return plural(stats.frames_per_hour, "{n} frame/h", "{n} frames/h");
+  if (stats.tiles_per_hour) return plural(stats.tiles_per_hour, "{n} tile/h", "{n} tiles/h");
   return stats.samples_per_hour ? plural(stats.samples_per_hour, "{n} sample/h", "{n} samples/h") : "";
 }
 

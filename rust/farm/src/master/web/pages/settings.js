@@ -44,7 +44,7 @@ function Edit({ job }) {
 export function Settings({ job }) {
   const { spec } = job;
   const fact = (name, value) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
-  const split = { off: t("whole frames only"), auto: t("by samples while slaves are free"), samples: t("by samples, every frame") };
+  const split = { off: t("whole frames only"), auto: t("while slaves are free"), samples: t("by samples, every frame"), tiles: t("in tiles, every frame") };
   return html`<${Edit} job=${job} />
     <section aria-labelledby="facts"><h2 id="facts">${t("What is as it was sent")}</h2>
     <dl class="facts">
