@@ -84,7 +84,9 @@ def test_a_shared_frame_is_denoised_and_composited(farm, blender_module, tmp_pat
     slaves = [farm.slave(master, blender_module, "--threads", "1", name=name) for name in SLAVES[:2]]
     job = share(farm, master, blender_module, blend, "--wait", split=way(wishes))
     ours = fetch(farm, master, job, tmp_path / "frames")
-    assert all(count > 1 for count in shares(*slaves)), "one of them had nothing to do"
+    # There are few tiles, and who is ready first may take most of them.
+    least = 1 if "adaptive" in wishes else 2
+    assert all(count >= least for count in shares(*slaves)), "one of them had nothing to do"
     worst = differences(ours, local)
     record_property("largest difference", f"{max(worst.values()):.1e}")
     assert {name: apart for name, apart in worst.items() if apart > BOUND} == {}

@@ -330,16 +330,20 @@ def test_a_frame_that_several_render_is_seen_refining(farm, browser, blender_pro
     browser.reads("0 to ", "table.shares")
     browser.reads("Fra:1", ".log-view .log")
 
-    # It is handed over with what is there, and given the rest
+    hand_over_and_go_on(browser, api, job, 40000, "samples")
+
+
+def hand_over_and_go_on(browser, api, job, total, unit):
+    """The frame in sight is handed over with what is there, and given the rest."""
     browser.act("hand-over")
     browser.reads("Done", ".head", 60)
-    count, total = api.job(job)["tasks"][0]["samples"]
-    assert 0 < count < total == 40000
-    browser.reads(f"{count:,} of 40,000", ".side")
+    count, all_of_it = api.job(job)["tasks"][0]["samples"]
+    assert 0 < count < all_of_it == total
+    browser.reads(f"{count:,} of {total:,}", ".side")
     browser.act("more")
     browser.reads("Rendered by several", ".head", 60)
-    browser.open(f"{master.url}/#/jobs/{job}")
-    browser.reads("/40000 samples", "[data-frame='1']")
+    browser.go(f"/jobs/{job}")
+    browser.reads(f"/{total} {unit}", "[data-frame='1']")
     browser.act("cancel", sure=True)
     browser.reads("Canceled", ".head")
     # Before the first merge there is no picture, which the browser notes.
@@ -350,25 +354,13 @@ def test_a_frame_in_tiles_is_handed_over_and_gets_the_lines_it_lacks(
     farm, browser, blender_program, tmp_path
 ):
     blend = blender_program.build(
-        tmp_path / "shot.blend", "frames=1-1", "samples=4000", "size=96x640", "catcher"
+        tmp_path / "shot.blend", "frames=1-1", "samples=1500", "size=96x640", "catcher"
     )
     master = farm.master()
     farm.slave(master, blender_program, "--threads", "1", name="anna")
     address = ["--master", master.url, "--blender", blender_program.path]
     job = farm.cli("submit", blend, *address, "--json", "--split", "tiles").json()["job"]
-    api = MasterApi(master.url)
     browser.open(f"{master.url}/#/jobs/{job}/frames/1")
     browser.reads("of 640 lines", ".side", 60)
     browser.reads("Lines", "table.shares")
-    browser.act("hand-over")
-    browser.reads("Done", ".head", 60)
-    count, total = api.job(job)["tasks"][0]["samples"]
-    assert 0 < count < total == 640
-    browser.reads(f"{count} of 640", ".side")
-    browser.act("more")
-    browser.reads("Rendered by several", ".head", 60)
-    browser.open(f"{master.url}/#/jobs/{job}")
-    browser.reads("/640 lines", "[data-frame='1']")
-    browser.act("cancel", sure=True)
-    browser.reads("Canceled", ".head")
-    assert all("thumb_" in complaint for complaint in browser.complaints())
+    hand_over_and_go_on(browser, MasterApi(master.url), job, 640, "lines")

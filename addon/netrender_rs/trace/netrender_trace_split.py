@@ -53,7 +53,7 @@ def split(scene):
     told["denoises"] = bool(denoised_layers(scene))
     told["finishes"] = told["denoises"] or bool(compositor_nodes(scene))
     of_passes = (*of_catchers(scene), *of_mist(scene), *of_motion(scene), *of_light(scene))
-    if reasons := [*of_samples(scene), *of_finish(scene), *of_passes, *of_volume(scene)]:
+    if reasons := [*of_samples(scene), *of_passes, *of_parts(scene)]:
         return {**told, "why": " ".join(reasons)}
     told["can_grow_to"] = can_grow_to(scene)
     if told["is_subset"] or cycles.samples <= samples_of_pattern(cycles):
@@ -74,7 +74,7 @@ def tiles(scene):
         return {**told, "why": "Only Cycles renders frames in parts."}
     # Cycles denoises what a catcher shows apart from the rest, before both are one.
     of_catching = of_catchers(scene) if denoised_layers(scene) else ()
-    if reasons := [*of_tiles(scene), *of_finish(scene), *of_catching, *of_volume(scene)]:
+    if reasons := [*of_tiles(scene), *of_catching, *of_parts(scene)]:
         return {**told, "why": " ".join(reasons)}
     if is_adaptive(scene):
         told["overlap"] = OVERLAP
@@ -96,7 +96,6 @@ def is_adaptive(scene):
 
 def of_tiles(scene):
     """Why its pixels depend on what a tile is."""
-    cycles = scene.cycles
     if scene.render.use_border:
         yield "Only a Render Region is rendered, which is a tile already."
     lines = size_of_film(scene)[1]
@@ -105,12 +104,6 @@ def of_tiles(scene):
     changing = sorted({path for path in changing_paths(scene) if is_read(path) and not is_sampling(path)})
     if changing:
         yield f"Settings of the whole picture are animated or driven: {', '.join(changing)}."
-    if setting(cycles, "time_limit", 0) > 0:
-        yield "With a Time Limit nobody knows how many samples a tile will have."
-    if setting(cycles, "auto_scrambling_distance"):
-        yield "The automatic Scrambling Distance depends on what is rendered at once."
-    if setting(cycles, "use_guiding"):
-        yield "Path guiding learns from the pixels before."
     counting = [n.name for n in rendered_layers(scene) if n.cycles.pass_debug_sample_count]
     if is_adaptive(scene) and counting:
         yield f"With adaptive sampling the pass Sample Count of {names(counting)} is a part of each tile's samples."
@@ -166,12 +159,19 @@ def of_samples(scene):
             yield f"View layer '{name}' has {samples} samples, more than the scene's {cycles.samples}."
     if setting(cycles, "use_adaptive_sampling"):
         yield "Adaptive sampling (Noise Threshold) decides by all samples when a pixel is done."
+
+
+def of_parts(scene):
+    """Why neither its samples nor its lines can be dealt out."""
+    cycles = scene.cycles
     if setting(cycles, "time_limit", 0) > 0:
-        yield "With a Time Limit nobody knows how many samples a frame will have."
+        yield "With a Time Limit nobody knows how many samples a part will have."
     if setting(cycles, "auto_scrambling_distance"):
-        yield "The automatic Scrambling Distance depends on how many samples are rendered at once."
+        yield "The automatic Scrambling Distance depends on what is rendered at once."
     if setting(cycles, "use_guiding"):
         yield "Path guiding learns from the samples before."
+    yield from of_finish(scene)
+    yield from of_volume(scene)
 
 
 def of_finish(scene):

@@ -7,6 +7,7 @@ mod control;
 mod env;
 mod histories;
 mod rules;
+mod sharing;
 #[allow(
     clippy::disallowed_methods,
     clippy::print_stderr,
