@@ -68,6 +68,7 @@ def watch(api, job, frame, folder):
 
 
 def main(source, to, percent=25, samples=64, frame="-"):
+    Path(to).mkdir(parents=True, exist_ok=True)
     blender = blenders.find_program() or blenders.find_module()
     with tempfile.TemporaryDirectory(prefix="netrender-refine-") as folder:
         folder = Path(folder)
