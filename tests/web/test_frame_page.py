@@ -296,8 +296,21 @@ def test_the_passes_of_a_film_are_chosen(farm, browser, any_blender, tmp_path):
 
     browser.choose("[data-choose='layer']", "ViewLayer")
     beauty = seen("ViewLayer/Combined")
+    browser.run("""
+        const canvas = document.querySelector(".canvas");
+        const look = () => {
+          const img = canvas.querySelector("img");
+          window.was.push([img.dataset.shown, img.src]);
+        };
+        window.was = [];
+        new MutationObserver(look).observe(canvas, { attributes: true, subtree: true });
+    """)
     browser.choose("[data-choose='pass']", "Depth")
-    assert seen("ViewLayer/Depth") != beauty
+    depth = seen("ViewLayer/Depth")
+    assert depth != beauty
+    # While the new picture is on its way, the old one is not called by the new one's name
+    was = {tuple(one) for one in browser.run("return window.was")}
+    assert was <= {("ViewLayer/Combined", beauty), ("ViewLayer/Depth", depth)}
     # Another layer, with the same pass where it has that
     other = next(layer for layer in sorted(layers) if layer != "ViewLayer")
     browser.choose("[data-choose='layer']", other)

@@ -19,7 +19,7 @@ export function useDetail(path, { follow = true, rest = 700 } = {}) {
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         // Gone for a moment is not gone: what was there stays until the master says otherwise.
-        if (!over) setFound((old) => (error.status === 0 || error.status >= 500 ? { ...old, path } : { path, error }));
+        if (!over) setFound((old) => (error.status !== 0 && error.status < 500 ? { path, error } : old.path === path ? old : { path }));
       }
     }, rest);
     fetchIt();

@@ -23,10 +23,12 @@ const beautyOf = (passes) => {
 
 const distinct = (values) => [...new Set(values)];
 
-/** A picture that is fetched with the master's own words when there is none: {src, error, busy}; the last one stays until then. */
-function useFetched(path) {
-  const [found, setFound] = useState({});
-  const [busy, setBusy] = useState(false);
+/**
+ * The picture of a pass, fetched with the master's own words when there is none: {src, error, of, busy}. The last one stays until
+ * then; so what it is `of` is kept with it.
+ */
+function useFetched(path, of) {
+  const [found, setFound] = useState({ path: null });
   const last = useRef(null);
   useEffect(() => {
     if (path === null) return;
@@ -37,15 +39,13 @@ function useFetched(path) {
         const src = URL.createObjectURL(await answer.blob());
         URL.revokeObjectURL(last.current);
         last.current = src;
-        setFound({ src });
+        setFound({ path, of, src });
       } catch (error) {
         if (stop.signal.aborted) return;
         if (!(error instanceof ApiError)) throw error;
-        setFound({ error });
+        setFound({ path, of, error });
       }
-      setBusy(false);
     };
-    setBusy(true);
     const later = setTimeout(ask, last.current ? REST_MS : 0);
     return () => {
       clearTimeout(later);
@@ -53,7 +53,7 @@ function useFetched(path) {
     };
   }, [path]);
   useEffect(() => () => URL.revokeObjectURL(last.current), []);
-  return { ...found, busy };
+  return { ...found, busy: found.path !== path };
 }
 
 export function Film({ job, task }) {
@@ -77,7 +77,7 @@ export function Film({ job, task }) {
     }
     return asked;
   };
-  const { src, error = unread, busy } = useFetched(now && width ? `${frame}/image.jpg?${query(width)}` : null);
+  const { src, error = unread, of, busy } = useFetched(now && width ? `${frame}/image.jpg?${query(width)}` : null, now);
   const choices = useMemo(() => {
     if (!now) return null;
     const ofLayer = passes.filter((one) => one.layer === now.layer);
@@ -106,7 +106,7 @@ export function Film({ job, task }) {
       error
         ? html`<div class="empty" role="alert"><p><b>${error.message}</b></p><p>${error.hint}</p></div>`
         : src
-          ? html`<img src=${src} alt=${t("{pass} of frame {frame}", { pass: now.pass || t("Picture"), frame: task.frame })} data-shown=${`${now.layer}/${now.pass}`} />`
+          ? html`<img src=${src} alt=${t("{pass} of frame {frame}", { pass: of.pass || t("Picture"), frame: task.frame })} data-shown=${`${of.layer}/${of.pass}`} />`
           : html`<${Empty}>${t("The master reads the film.")}<//>`
     }</div>
     ${
