@@ -361,8 +361,8 @@ def read_all():
         _seen = seen
         show_farms(state)
         state.show_findings(report)
-        status.show(transfers)
         redraw()
+    status.show(transfers)
     say_notes()
     more = more or master.more
     return more, bool(

@@ -1,6 +1,10 @@
 //! Master and slave as Python handles.
 
-use crate::{errors, runtime, to_python};
+use crate::{
+    errors,
+    runtime::{Work, runtime},
+    to_python,
+};
 use netrender_core::wire::FarmView;
 use netrender_farm::{
     cli::Heard,
@@ -52,7 +56,7 @@ impl Master {
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {
-        let runtime = runtime()?;
+        let runtime = runtime(Work::Service)?;
         py.detach(|| {
             let mut running = lock(&self.running);
             if running.is_none() {
@@ -64,7 +68,7 @@ impl Master {
     }
 
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
-        let runtime = runtime()?;
+        let runtime = runtime(Work::Service)?;
         py.detach(|| {
             if let Some(running) = lock(&self.running).take() {
                 runtime.block_on(running.stop());
@@ -116,7 +120,7 @@ impl Master {
 
 impl Drop for Master {
     fn drop(&mut self) {
-        if let (Some(running), Ok(runtime)) = (lock(&self.running).take(), runtime()) {
+        if let (Some(running), Ok(runtime)) = (lock(&self.running).take(), runtime(Work::Service)) {
             runtime.spawn(running.stop());
         }
     }
@@ -173,7 +177,7 @@ impl Slave {
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {
-        let runtime = runtime()?;
+        let runtime = runtime(Work::Service)?;
         py.detach(|| {
             let mut running = lock(&self.running);
             // Stopped from the master, or by a fault, it is still here.
@@ -189,7 +193,7 @@ impl Slave {
     }
 
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
-        let runtime = runtime()?;
+        let runtime = runtime(Work::Service)?;
         py.detach(|| {
             if let Some(running) = lock(&self.running).take() {
                 runtime.block_on(running.stop());
@@ -216,7 +220,7 @@ impl Slave {
 
 impl Drop for Slave {
     fn drop(&mut self) {
-        if let (Some(running), Ok(runtime)) = (lock(&self.running).take(), runtime()) {
+        if let (Some(running), Ok(runtime)) = (lock(&self.running).take(), runtime(Work::Service)) {
             runtime.spawn(running.stop());
         }
     }
