@@ -30,7 +30,7 @@ from test_headless import Addon
 from test_leaks import QUIET
 
 STORY = HERE / "gui" / "stalls_in_blender.py"
-JOBS, UPDATES_PER_S, SENDERS, LIST_S, FILMS = 1000, 1000, 4, 20, 12
+JOBS, UPDATES_PER_S, SENDERS, LIST_S, FILMS = 1000, 1000, 4, 20, 36
 
 
 def queue():
@@ -98,11 +98,16 @@ class Bench:
 
     def master(self, name):
         """In life it is another machine: here it takes of this one what Blender leaves."""
-        self.farm.prefix = ["nice", "-n", "19"]
+        self.farm.prefix = ["chrt", "--idle", "0"]
         try:
-            return self.farm.master(name=name, data=self.farm.folder / name)
+            master = self.farm.master(name=name, data=self.farm.folder / name)
         finally:
             self.farm.prefix = []
+        # Linux shares the processors out among sessions first, of which it has one to itself, like Blender.
+        group = Path(f"/proc/{master.popen.pid}/autogroup")
+        if group.exists():
+            group.write_text("19")
+        return master
 
     def send(self, gibibytes):
         blend = self.blender.build(self.farm.folder / "shots" / "a.blend", "rich")
