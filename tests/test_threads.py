@@ -38,16 +38,12 @@ def begun():
     assert standing(before) == mine, "threads of others were touched"
 
 
-def test_a_clients_threads_run_when_nobody_else_wants_to(begun):
-    client = native.Client("127.0.0.1:1")
-    client.start()
-    # A thread begins as its parent was
-    wait_until(lambda: {policy for policy, _ in standing(begun())} == {os.SCHED_IDLE}, 10, "all are idle")
-    client.stop()
-
-
-def test_a_services_threads_always_get_some_of_the_machine(begun, tmp_path):
+def test_they_step_back(begun, tmp_path):
     master = native.Master(data=str(tmp_path), host="127.0.0.1", port=0, broadcast=False)
     master.start()
+    client = native.Client(master.snapshot()["url"])
+    client.start()
+    wait_until(lambda: client.snapshot()["state"] == "connected", 10, "the master answers")
+    # A thread begins as its parent was
     wait_until(lambda: standing(begun()) == {(os.SCHED_OTHER, 19)}, 10, "all are at nice 19")
-    master.stop()
+    client.stop(), master.stop()

@@ -54,7 +54,7 @@ def beside_the_program(turn):
         commands += [["get", job, "--output", f"{folder}/{turn}-{n}"] for n in range(4)]
     work = [  # steps back behind Blender, as the add-on's threads do
         subprocess.Popen(
-            ["chrt", "--idle", "0", PROGRAM, *command, "--master", MASTER], stdout=subprocess.DEVNULL
+            ["nice", "-n", "19", PROGRAM, *command, "--master", MASTER], stdout=subprocess.DEVNULL
         )
         for command in commands
     ]

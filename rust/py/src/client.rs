@@ -1,10 +1,6 @@
 //! Sending jobs, watching the farm and fetching frames as Python handles.
 
-use crate::{
-    SLICE, errors,
-    runtime::{Work, runtime},
-    to_python,
-};
+use crate::{SLICE, errors, runtime, to_python};
 use netrender_core::{
     edit::JobEdit,
     frames::FrameList,
@@ -51,7 +47,7 @@ impl Transfer {
             }
             py.check_signals()?;
             let inner = self.inner.clone();
-            let runtime = runtime(Work::Client)?;
+            let runtime = runtime()?;
             py.detach(|| {
                 runtime.block_on(async { tokio::time::timeout(left.min(SLICE), inner.ended()).await.is_ok() })
             });
@@ -79,7 +75,7 @@ impl Client {
         ClientError: From<E>,
         F: Future<Output = Result<T, E>>,
     {
-        let runtime = runtime(Work::Client)?;
+        let runtime = runtime()?;
         let work = || runtime.block_on(async { Ok(question(client::connect(&self.master).await?).await?) });
         py.detach(work).map_err(errors::from_client)
     }
@@ -136,7 +132,7 @@ impl Client {
     }
 
     fn start(&self) -> PyResult<()> {
-        let _inside = runtime(Work::Client)?.enter();
+        let _inside = runtime()?.enter();
         let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
         watcher.get_or_insert_with(|| Watcher::start(self.master.clone()));
         Ok(())
@@ -175,7 +171,7 @@ impl Client {
         let request = job_request(request)?;
         let transfer = client::Transfer::default();
         let (working, master) = (transfer.clone(), self.master.clone());
-        runtime(Work::Client)?.spawn(async move {
+        runtime()?.spawn(async move {
             let work = async {
                 let api = client::connect(&master).await?;
                 client::submit(&api, request, &working).await
@@ -189,7 +185,7 @@ impl Client {
         let request = job_request(request)?;
         let transfer = client::Transfer::default();
         let (working, master) = (transfer.clone(), self.master.clone());
-        runtime(Work::Client)?.spawn(async move {
+        runtime()?.spawn(async move {
             let work = async {
                 // Without a farm the files can be looked at all the same.
                 let api = client::connect(&master).await.ok();
@@ -205,7 +201,7 @@ impl Client {
         let what = FetchWhat::parse(what).map_err(errors::from_client)?;
         let transfer = client::Transfer::default();
         let (working, master) = (transfer.clone(), self.master.clone());
-        runtime(Work::Client)?.spawn(async move {
+        runtime()?.spawn(async move {
             let work = async {
                 let api = client::connect(&master).await?;
                 client::fetch(&api, JobId(job), frames.as_ref(), what, &output, &working).await
@@ -228,7 +224,7 @@ impl Client {
     fn fetch_unfinished(&self, job: u32, frame: i32, path: PathBuf) -> PyResult<Transfer> {
         let transfer = client::Transfer::default();
         let (working, master) = (transfer.clone(), self.master.clone());
-        runtime(Work::Client)?.spawn(async move {
+        runtime()?.spawn(async move {
             let work = async {
                 let api = client::connect(&master).await?;
                 client::fetch_unfinished(&api, JobId(job), Frame(frame), &path, &working).await

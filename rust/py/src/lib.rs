@@ -11,7 +11,7 @@ mod services;
 use netrender_film::Expect;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use runtime::{Work, runtime};
+use runtime::runtime;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use std::time::Duration;
 #[pyo3(signature = (timeout_s = 0.3))]
 fn discover(py: Python<'_>, timeout_s: f64) -> PyResult<Py<PyAny>> {
     let timeout = errors::seconds(timeout_s)?;
-    let runtime = runtime(Work::Client)?;
+    let runtime = runtime()?;
     let found = py
         .detach(|| runtime.block_on(netrender_farm::discovery::discover(timeout)))
         .map_err(|error| errors::NetrenderError::new_err(format!("can't look for masters: {error}")))?;

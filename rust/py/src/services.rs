@@ -1,10 +1,6 @@
 //! Master and slave as Python handles.
 
-use crate::{
-    errors,
-    runtime::{Work, runtime},
-    to_python,
-};
+use crate::{errors, runtime, to_python};
 use netrender_core::wire::FarmView;
 use netrender_farm::{
     cli::Heard,
@@ -56,7 +52,7 @@ impl Master {
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {
-        let runtime = runtime(Work::Service)?;
+        let runtime = runtime()?;
         py.detach(|| {
             let mut running = lock(&self.running);
             if running.is_none() {
@@ -68,7 +64,7 @@ impl Master {
     }
 
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
-        let runtime = runtime(Work::Service)?;
+        let runtime = runtime()?;
         py.detach(|| {
             if let Some(running) = lock(&self.running).take() {
                 runtime.block_on(running.stop());
@@ -120,7 +116,7 @@ impl Master {
 
 impl Drop for Master {
     fn drop(&mut self) {
-        if let (Some(running), Ok(runtime)) = (lock(&self.running).take(), runtime(Work::Service)) {
+        if let (Some(running), Ok(runtime)) = (lock(&self.running).take(), runtime()) {
             runtime.spawn(running.stop());
         }
     }
@@ -177,7 +173,7 @@ impl Slave {
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {
-        let runtime = runtime(Work::Service)?;
+        let runtime = runtime()?;
         py.detach(|| {
             let mut running = lock(&self.running);
             // Stopped from the master, or by a fault, it is still here.
@@ -193,7 +189,7 @@ impl Slave {
     }
 
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
-        let runtime = runtime(Work::Service)?;
+        let runtime = runtime()?;
         py.detach(|| {
             if let Some(running) = lock(&self.running).take() {
                 runtime.block_on(running.stop());
@@ -220,7 +216,7 @@ impl Slave {
 
 impl Drop for Slave {
     fn drop(&mut self) {
-        if let (Some(running), Ok(runtime)) = (lock(&self.running).take(), runtime(Work::Service)) {
+        if let (Some(running), Ok(runtime)) = (lock(&self.running).take(), runtime()) {
             runtime.spawn(running.stop());
         }
     }
