@@ -2,7 +2,7 @@
 
 import { ApiError, get } from "./api.js";
 import { useEffect, useState } from "./html.js";
-import { connection, paced, revision } from "./live.js";
+import { paced, revision, tellings } from "./live.js";
 
 /** What `path` answers, as {value, error, ask}; asked again on changes while `follow` is true, at most every `rest` ms. */
 export function useDetail(path, { follow = true, rest = 700 } = {}) {
@@ -29,10 +29,10 @@ export function useDetail(path, { follow = true, rest = 700 } = {}) {
     };
   }, [path, rest]);
   const seen = follow ? revision.value : 0;
-  const state = connection.value;
+  const told = tellings.value;
   useEffect(() => {
-    if (ask && state === "live") ask();
-  }, [seen, state]);
+    if (ask && told) ask();
+  }, [seen, told]);
   const here = found.path === path ? found : {};
   return { value: here.value, error: here.error, ask };
 }

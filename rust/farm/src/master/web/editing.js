@@ -39,7 +39,8 @@ export function useEditing({ now, edits, send, done }) {
       setOwn(number);
       setSeen(null);
       setConflict(null);
-      setSent({ edits: number, body, typed });
+      // What was saved before and is not known yet still is.
+      setSent((old) => ({ edits: number, body: { ...old?.body, ...body }, typed: { ...old?.typed, ...typed } }));
       tell(done);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 412) throw error;

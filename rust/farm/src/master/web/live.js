@@ -86,11 +86,15 @@ function gather(next) {
   if (!waits) setTimeout(draw, Math.max(0, drawn + DRAW_MS - performance.now()));
 }
 
+/** How often all of the farm was told: each time something may have been missed before. */
+export const tellings = signal(0);
+
 const whole = ({ data }) => {
   const farm = JSON.parse(data);
   const byNumber = (rows) => new Map(rows.map((row) => [row.id, row]));
   gather({ jobs: byNumber(farm.jobs), slaves: byNumber(farm.slaves), revision: farm.revision });
   lost = 0;
+  tellings.value += 1;
   connection.value = "live";
 };
 

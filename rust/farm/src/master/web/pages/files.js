@@ -25,16 +25,16 @@ const kindName = (kind) =>
 export function Files({ job }) {
   const [skip, setSkip] = useState(0);
   const { value, error } = useDetail(`jobs/${job.id}/files?skip=${skip}&limit=${PAGE}`, { follow: false });
-  // The page before stays until the next is here.
+  // The page before stays until the next is here, with its own number.
   const last = useRef(null);
-  last.current = value ?? last.current;
+  if (value) last.current = { ...value, skip };
   const listed = last.current;
   if (error) return html`<${Empty}>${error.message}<//>`;
   if (!listed) return null;
   return html`<section aria-label=${t("Files")} aria-busy=${!value}>
     <div class="row"><p>${plural(listed.total, "{n} file", "{n} files")}, ${bytes(listed.bytes)}</p>
       ${listed.missing ? html`<p class="bad">${plural(listed.missing, "{n} is not whole on the master", "{n} are not whole on the master")}</p>` : html`<p class="why">${t("All of them are on the master.")}</p>`}
-      <${Pager} skip=${skip} limit=${PAGE} total=${listed.total} turn=${setSkip} /></div>
+      <${Pager} skip=${listed.skip} limit=${PAGE} total=${listed.total} turn=${setSkip} /></div>
     <div class="list list-scroll"><table class="files" aria-label=${t("Files")}><thead><tr><th scope="col">${t("File")}</th><th scope="col">${t("Kind")}</th><th scope="col" class="number">${t("Size")}</th><th scope="col">${t("On the master")}</th></tr></thead>
       <tbody>${listed.files.map(
         (file) => html`<tr key=${file.path}><td class="path mono">${file.path}</td><td>${kindName(file.kind)}</td><td class="number">${bytes(file.bytes)}</td>

@@ -68,8 +68,8 @@ export function FramePage({ job, frame }) {
       </aside>
     </div>
     ${task.error ? html`<section aria-labelledby="why"><h2 id="why" class="after">${t("Why it failed last")}</h2><pre class="log mono" tabindex="0">${task.error.message}</pre></section>` : null}
-    ${detail ? html`<${Attempts} attempts=${detail.attempts} shown=${attempt} show=${read} /><${Shares} shares=${detail.shares} all=${task.samples?.[1] ?? 0} unit=${task.unit} />` : null}
-    ${detail && (task.state === "sharing" || detail.attempts.some(readable)) ? html`<${Log} job=${job} task=${task} attempt=${attempt} attempts=${detail.attempts} choose=${setAttempt} />` : null}
+    ${detail ? html`<${Attempts} attempts=${detail.attempts} shown=${attempt} show=${read} /><${Shares} shares=${detail.shares} all=${detail.task.samples?.[1] ?? 0} unit=${detail.task.unit} />` : null}
+    ${detail && (detail.task.state === "sharing" || detail.attempts.some(readable)) ? html`<${Log} job=${job} task=${detail.task} attempt=${attempt} attempts=${detail.attempts} choose=${setAttempt} />` : null}
   </div>`;
 }
 

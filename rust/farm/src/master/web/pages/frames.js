@@ -3,7 +3,7 @@
 import { addresses, archive, log, post, thumb } from "../api.js";
 import { Action, Empty, Picture, State } from "../controls.js";
 import { duration, frameList, number, readFrames } from "../format.js";
-import { Icon, html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
+import { Icon, html, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
 import { plural, t } from "../language.js";
 import { slaveName } from "../live.js";
 import { go } from "../route.js";
@@ -21,7 +21,9 @@ export const picture = (job, task) =>
   task.state === "done" && task.preview
     ? `${thumb(job.id, task.frame)}?${task.film.slice(0, 8)}`
     : task.state === "sharing"
-      ? `${thumb(job.id, task.frame)}?${task.samples?.[0] ?? 0}`
+      ? task.samples?.[0]
+        ? `${thumb(job.id, task.frame)}?${task.samples[0]}`
+        : null
       : null;
 
 export function Frames({ job }) {
@@ -177,7 +179,7 @@ function Tiles({ job, tasks, chosen, choose }) {
   const { body, from, to, height, lines } = useSight(tasks.length, columns);
   const { here, onClick, onKey } = useChoice(job, tasks, chosen, choose, columns);
   const moved = useRef(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!moved.current) return;
     moved.current = false;
     const tile = box.current.querySelector(`[data-index="${here}"]`);

@@ -4,7 +4,7 @@
 import { log } from "../api.js";
 import { Action, Empty } from "../controls.js";
 import { bytes } from "../format.js";
-import { Icon, html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
+import { Icon, html, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
 import { t } from "../language.js";
 import { slaveName } from "../live.js";
 import { Tail } from "../tail.js";
@@ -55,7 +55,8 @@ export function Log({ job, task, attempt, attempts, choose }) {
         ? old
         : { tail, text: tail.text, from: tail.from, to: tail.to, size: tail.size, whole: tail.whole },
     );
-  useEffect(() => {
+  // At once: what is let go must not grow by an answer that comes meanwhile.
+  useLayoutEffect(() => {
     const stop = new AbortController();
     let timer = 0;
     const look = async () => {
@@ -76,7 +77,9 @@ export function Log({ job, task, attempt, attempts, choose }) {
       stop.abort();
     };
   }, [tail, growing, follow]);
-  const { runs, bad } = useMemo(() => arranged(seen.text ?? "", onlyBad, wanted.trim().toLowerCase()), [seen.text, onlyBad, wanted]);
+  // Until something of another attempt's log is here, there is nothing; it is not the one before.
+  const now = seen.tail === tail ? seen : { text: null };
+  const { runs, bad } = useMemo(() => arranged(now.text ?? "", onlyBad, wanted.trim().toLowerCase()), [now.text, onlyBad, wanted]);
   useLayoutEffect(() => {
     if (high.current !== null) box.current.scrollTop += box.current.scrollHeight - high.current;
     else if (follow) box.current.scrollTop = box.current.scrollHeight;
@@ -97,7 +100,7 @@ export function Log({ job, task, attempt, attempts, choose }) {
     if (follow && at.scrollHeight - at.scrollTop - at.clientHeight > NEAR_PX && high.current === null) setFollow(false);
   };
   const choices = attempts.map((one, at) => ({ ...one, at })).filter(readable);
-  const [first, last, all] = [bytes(seen.from), bytes(seen.to), bytes(seen.size)];
+  const [first, last, all] = [bytes(now.from), bytes(now.to), bytes(now.size)];
   return html`<section class="log-view" aria-labelledby="log">
     <div class="row"><h2 id="log">${t("Log")}</h2>
       ${choices.length > 1 ? html`<label>${t("Attempt")} <select data-choose="attempt" value=${attempt ?? choices.at(-1).at} onChange=${(event) => choose(Number(event.target.value))}>${choices.map((one) => html`<option key=${one.at} value=${one.at}>${one.at + 1}: ${one.slave_name || slaveName(one.slave)}</option>`)}</select></label>` : null}
@@ -105,16 +108,16 @@ export function Log({ job, task, attempt, attempts, choose }) {
       <input type="search" placeholder=${t("Find in the log")} aria-label=${t("Find in the log")} value=${wanted} onInput=${(event) => setWanted(event.target.value)} />
       <button type="button" class="button" data-action="only-bad" aria-pressed=${onlyBad} onClick=${() => setOnlyBad(!onlyBad)}>${t("Errors only")} <span class="count">${bad}</span></button>
       <button type="button" class="button" data-action="follow" aria-pressed=${follow} onClick=${turn}>${growing ? t("Follow") : t("To the end")}</button>
-      <${Action} id="earlier" label=${t("Earlier")} disabled=${!seen.text || seen.whole} run=${earlier} />
+      <${Action} id="earlier" label=${t("Earlier")} disabled=${!now.text || now.whole} run=${earlier} />
       ${task.state === "done" || task.error ? html`<a class="button" download href=${log(job.id, task.frame)}><${Icon} name="down" />${t("Download")}</a>` : null}
-      ${seen.text && !(seen.whole && seen.to >= seen.size) ? html`<span class="why">${t("{first} to {last} of {all}", { first, last, all })}</span>` : null}
+      ${now.text && !(now.whole && now.to >= now.size) ? html`<span class="why">${t("{first} to {last} of {all}", { first, last, all })}</span>` : null}
       ${growing ? html`<span class="why">${t("It grows while the frame renders.")}</span>` : null}</div>
     <div ref=${box} class="log mono" tabindex="0" role="region" aria-labelledby="log" onScroll=${onScroll}>${
-      seen.text === null
+      now.text === null
         ? null
-        : runs.length && seen.text
+        : runs.length && now.text
           ? runs.map((run, at) => html`<div key=${at} class=${run.bad ? "is-bad" : undefined}>${run.text || " "}</div>`)
-          : html`<${Empty}>${seen.text ? t("No line is like that.") : t("The log is empty.")}<//>`
+          : html`<${Empty}>${now.text ? t("No line is like that.") : t("The log is empty.")}<//>`
     }</div>
   </section>`;
 }

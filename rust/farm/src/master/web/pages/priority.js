@@ -16,8 +16,10 @@ async function set(id, priority) {
   try {
     await patch(`jobs/${id}`, { priority });
     tell(t("Job {id} has priority {priority}.", { id, priority }));
+    return true;
   } catch (error) {
     tellError(error);
+    return false;
   }
 }
 
@@ -32,7 +34,10 @@ export function priorityFor(dragged, over, above) {
 export function Priority({ job, drags }) {
   const [typed, setTyped] = useState(null);
   const settling = useRef(0);
-  useEffect(() => setTyped(null), [job.priority]);
+  // Not while keys are pressed or sent: it may be the echo of the one before.
+  useEffect(() => {
+    if (!settling.current) setTyped(null);
+  }, [job.priority]);
   const shown = typed ?? job.priority;
   const onKey = (event) => {
     const steps = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10, Home: -100, End: 100 };
@@ -41,7 +46,13 @@ export function Priority({ job, drags }) {
     const next = within(shown + steps[event.key]);
     setTyped(next);
     clearTimeout(settling.current);
-    settling.current = setTimeout(() => set(job.id, next), SETTLE_MS);
+    const mine = setTimeout(async () => {
+      const isSet = await set(job.id, next);
+      if (settling.current !== mine) return;
+      settling.current = 0;
+      if (!isSet) setTyped(null);
+    }, SETTLE_MS);
+    settling.current = mine;
   };
   const onPointerMove = (event) => {
     if (!event.currentTarget.hasPointerCapture(event.pointerId)) return;

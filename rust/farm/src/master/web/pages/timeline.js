@@ -66,10 +66,11 @@ export function useTimeline(slave) {
     const found = new Map();
     for (const one of spans) {
       if (!found.has(one.slave)) found.set(one.slave, []);
-      found.get(one.slave).push(one);
+      // What is on its way is so until now, not until it was asked for.
+      found.get(one.slave).push(live && one.on_its_way ? { ...one, to_ms: Math.max(one.to_ms, to) } : one);
     }
     return found;
-  }, [spans]);
+  }, [spans, live && to]);
   return { stretch, from, to, bySlave, busy: value === undefined };
 }
 
