@@ -298,7 +298,11 @@ def test_the_engine_serves_until_a_signal(run, mode, line, number):
     run.environ.update(PICTURES=f"{pictures}/####", MODE=mode)
     process, log = run.serve(SERVE, until=line)
     process.send_signal(number)
-    assert process.wait(3) == 0, log.read_text()
+    try:
+        assert process.wait(10) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
     assert "stopped" in log.read_text()
     assert not pictures.exists()
 

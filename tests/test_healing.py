@@ -35,6 +35,7 @@ def test_films_of_a_killed_slave_are_handed_in_by_its_next_start(farm, blender_p
         line.cut_after = line.up + 20_000
         job = farm.submit(master, blender_program, blend, "--chunk", "3")
         wait_until(lambda: len(slave.lines("rendered job=")) == 3, 60, "all frames are rendered")
+        wait_until(line.broken.is_set, 60, "the line breaks")
         done = len(api.frames(job, "done"))
         assert done < 3, "nothing waits"
 
@@ -69,15 +70,15 @@ def test_a_hung_blender_is_killed_and_its_frame_rendered(farm, blender_program, 
 
 def test_a_busy_blender_is_not_taken_for_a_hung_one(farm, blender_program, tmp_path):
     # A frame that takes several times as long as the limit, and prints nothing meanwhile
-    blend = blender_program.build(tmp_path / "shot.blend", "frames=1-1", "samples=60000")
+    blend = blender_program.build(tmp_path / "shot.blend", "frames=1-1", "samples=120000")
     master = farm.master("--slave-timeout", "1")
-    slave = farm.slave(master, blender_program, "--hang-timeout", "0.5")
+    slave = farm.slave(master, blender_program, "--hang-timeout", "1")
     job = farm.submit(master, blender_program, blend)
     api = MasterApi(master.url)
     assert api.wait(job)["state"] == "finished"
     (task,) = api.job(job)["tasks"]
     assert task["attempts"] == 1
-    assert task["seconds"] > 1.5, "too quick to tell anything"
+    assert task["seconds"] > 3, "too quick to tell anything"
     assert not slave.lines("hung")
 
 
@@ -226,7 +227,7 @@ def test_check_says_what_is_wrong(farm, blender_program, tmp_path):
 
 
 def test_a_slave_on_a_full_disk_waits_and_loses_nothing(farm, as_root, blender_program, tmp_path):
-    blend = blender_program.build(tmp_path / "shot.blend", "frames=1-20", "samples=400")
+    blend = blender_program.build(tmp_path / "shot.blend", "frames=1-100", "samples=400")
     master = farm.master()
     api = MasterApi(master.url)
     with small_disk(tmp_path / "full-data", "size=24m") as disk:

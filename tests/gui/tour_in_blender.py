@@ -146,7 +146,7 @@ def story():
     yield from photograph("frame")
 
     # A longer job: a slave is kept from it, and it is canceled
-    scene.frame_end = 500
+    scene.frame_end = 5000
     yield from click((yield from button("netrender.send_job")))
     yield from until(lambda: state.last_job == 2, "the second job is sent")
     yield from until(lambda: state.client_farm.selected_job().number == 2, "it is selected")

@@ -64,6 +64,8 @@ class Browser:
         self.screen()
         self.driver.get("about:blank")
         self.complaints()
+        for file in self.downloads.iterdir():
+            file.unlink()
 
     # ------------------------------------------------------------------------------------------------- settings
 
@@ -115,15 +117,15 @@ class Browser:
     def gone(self, css, timeout_s=PATIENCE_S):
         wait_until(lambda: not self.all(css), timeout_s, f"{css} is gone")
 
-    def text(self, css="body"):
+    def text(self, css="body", timeout_s=PATIENCE_S):
         for _ in range(20):
             with contextlib.suppress(StaleElementReferenceException):
-                return self.find(css).text
+                return self.find(css, timeout_s).text
         raise AssertionError(f"{css} never stands still")
 
     def reads(self, text, css="body", timeout_s=PATIENCE_S):
         """Waits until the text can be read there."""
-        wait_until(lambda: text in self.text(css), timeout_s, f"{css} reads {text!r}")
+        wait_until(lambda: text in self.text(css, timeout_s), timeout_s, f"{css} reads {text!r}")
 
     def attribute(self, css, name):
         return self.run("return document.querySelector(arguments[0])?.getAttribute(arguments[1])", css, name)
@@ -137,10 +139,19 @@ class Browser:
     # --------------------------------------------------------------------------------------------------- acting
 
     def click(self, css):
+        """Once more if something else was hit, because the page made room just then."""
+        listen = (
+            "window.heard = false;"
+            "arguments[0].addEventListener('click', () => { window.heard = true }, { once: true, capture: true })"
+        )
+
         def attempt():
             with contextlib.suppress(WebDriverException):
-                self.find(css).click()
-                return True
+                thing = self.find(css)
+                self.run(listen, thing)
+                thing.click()
+                # In another document nothing is known of it: the click has led there
+                return self.run("return window.heard !== false")
 
         wait_until(attempt, PATIENCE_S, f"{css} can be clicked")
 

@@ -63,7 +63,7 @@ def test_the_farm_page_says_how_it_is_set_and_what_happened(jobs, browser):
     rendered = f"return {bars}.map((one) => one.getAttribute('d').split('M').length - 1)"
     wait_until(lambda: sum(browser.run(rendered)) >= 6, 20, "six frames are in the timeline")
     browser.click(".gantt a")
-    browser.find(".strip")
+    browser.find(".plot .strip")
 
 
 def test_room_is_made_on_the_disk(jobs, browser):
@@ -106,7 +106,7 @@ def test_the_timeline_is_looked_at_nearer_and_farther(jobs, browser):
     slave = jobs.api.slaves()[0]["id"]
     job = jobs.submit("Barn", "1-6", seconds=1)
     jobs.api.wait(job)
-    later = jobs.submit("Long", "1", seconds=40)
+    later = jobs.submit("Long", "1", seconds=300)
     jobs.api.call("POST", f"api/v1/slaves/{jobs.api.slaves()[1]['id']}/pause")
     wait_until(lambda: jobs.api.frames(later, "leased"), 20, "the long frame is on its way")
     holder = next(one["id"] for one in jobs.api.slaves() if one["job"] == later)
