@@ -6,6 +6,8 @@ import { batch, computed, signal } from "./html.js";
 
 /** `connecting`, `live`, or `lost`. */
 export const connection = signal("connecting");
+/** How often all of the farm was told: each time something may have been missed before. */
+export const tellings = signal(0);
 /** What the master says of itself. */
 export const info = signal(null);
 /** Jobs and slaves by number, new objects only where something changed. */
@@ -85,9 +87,6 @@ function gather(next) {
   gathered = next;
   if (!waits) setTimeout(draw, Math.max(0, drawn + DRAW_MS - performance.now()));
 }
-
-/** How often all of the farm was told: each time something may have been missed before. */
-export const tellings = signal(0);
 
 const whole = ({ data }) => {
   const farm = JSON.parse(data);
