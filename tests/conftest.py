@@ -1,21 +1,82 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of the end-to-end tests, and the rule that a strict run skips nothing."""
+"""Fixtures of the end-to-end tests; their markers, which follow from the fixtures; their order and isolation when
+several processes run them; and the rule that a strict run skips nothing."""
 
 import contextlib
 import os
 import shutil
 import socket
 import subprocess
-from pathlib import Path
 
-import blenders
 import pytest
-from hosts import TwoHosts
-from processes import PROGRAM, FarmEnv
-from screens import new_screen
 
-ROOT = Path(__file__).resolve().parent.parent
+from support.blender import find_module, find_program
+from support.fake_blender import FakeBlender
+from support.farm import PROGRAM, FarmEnv
+from support.isolation import enter_own_network, locked
+from support.network_namespaces import TwoHosts
+from support.paths import ROOT
+from support.screens import new_screen
+
 STRICT = os.environ.get("NETRENDER_TEST_STRICT") == "1" or os.environ.get("CI") == "true"
+
+# {marker: the fixtures whose use sets it}. Their meaning is told in pyproject.toml.
+MARKERS = {
+    "blender": {"any_blender", "blender_program", "blender_module"},
+    "gui": {"screen"},
+    "web": {"chromium"},
+    "root": {"as_root"},
+    "slow": {"slow", "package"},
+    "quiet": {"quiet"},
+}
+
+
+def pytest_configure():
+    enter_own_network()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items):
+    """Sets the markers and the order: what takes long comes first, so that no process is left with it at the end, and
+    what needs the machine for itself comes last."""
+    for item in items:
+        for marker, fixtures in MARKERS.items():
+            if not fixtures.isdisjoint(item.fixturenames):
+                item.add_marker(marker)
+        if group := shared_by_group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    yield
+    items.sort(
+        key=lambda item: [marker in item.keywords for marker in ("quiet", "slow", "gui")], reverse=True
+    )
+    items.sort(key=place_in_order)
+
+
+def place_in_order(item):
+    is_quiet, is_slow, has_windows = (marker in item.keywords for marker in ("quiet", "slow", "gui"))
+    return is_quiet, not is_slow, not has_windows
+
+
+def shared_by_group(item):
+    """The name that tests have in common which use one instance of a fixture of their module, or the package; "" for
+    other tests. One process runs them all, so that the fixture is set up once."""
+    if "package" in item.fixturenames:
+        return "package"
+    shared = {
+        name
+        for name, definitions in item._fixtureinfo.name2fixturedefs.items()
+        if definitions[-1].scope == "module" and name != "any_blender"
+    }
+    if "quiet" in item.keywords or not shared:
+        return ""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return "-".join([item.nodeid.split("::")[0], *sorted(shared), parameters.get("any_blender", "")])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    with locked("machine", shared="quiet" not in item.keywords):
+        return (yield)
 
 
 def make_strict(report):
@@ -40,6 +101,12 @@ def pytest_make_collect_report(collector):
     report = yield
     make_strict(report)
     return report
+
+
+@pytest.fixture(scope="session")
+def strict():
+    """Whether a run skips nothing."""
+    return STRICT
 
 
 @pytest.fixture
@@ -72,19 +139,40 @@ def farm(tmp_path, request):
                 print(f"\n----- {service.name}{state}: {service.log}\n{service.text()[-6000:]}")
 
 
+@pytest.fixture
+def fake(farm):
+    """The fake Blender of `farm`."""
+    return FakeBlender(farm.folder, farm)
+
+
+@pytest.fixture(scope="module")
+def lasting_farm(tmp_path_factory):
+    """One FarmEnv for those tests of a module that leave nothing behind in it."""
+    env = FarmEnv(tmp_path_factory.mktemp("farm"))
+    yield env
+    env.close()
+
+
+@pytest.fixture(scope="module")
+def lasting_master(lasting_farm):
+    return lasting_farm.master()
+
+
 @pytest.fixture(scope="session")
 def blender_program():
     """A Blender with a command line (3.4.1 on Debian 12)."""
-    return blenders.find_program() or pytest.skip("no Blender on the PATH; set BLENDER")
+    with contextlib.closing(find_program() or pytest.skip("no Blender on the PATH; set BLENDER")) as blender:
+        yield blender
 
 
 @pytest.fixture(scope="session")
 def blender_module():
     """This Python with bpy (5.0.1)."""
-    return blenders.find_module() or pytest.skip("this Python has no module bpy")
+    with contextlib.closing(find_module() or pytest.skip("this Python has no module bpy")) as blender:
+        yield blender
 
 
-@pytest.fixture(params=["blender_program", "blender_module"])
+@pytest.fixture(scope="module", params=["blender_program", "blender_module"])
 def any_blender(request):
     return request.getfixturevalue(request.param)
 
@@ -93,7 +181,7 @@ def any_blender(request):
 def chromium():
     """A headless Chromium; most of a test's time would be its start."""
     try:
-        from web import browser
+        from support import browser
     except ImportError:
         return pytest.skip("this Python has no selenium: run scripts/setup --test")
     if not (browser.PROGRAM and browser.DRIVER):
@@ -126,6 +214,16 @@ def free_port():
 
 
 @pytest.fixture
+def slow():
+    """Marks a test that lasts more than 15 s whatever the machine."""
+
+
+@pytest.fixture
+def quiet():
+    """Marks a test of how long something takes: it runs while no other test does (pytest_runtest_protocol)."""
+
+
+@pytest.fixture
 def as_root():
     """For what needs mounts and network namespaces."""
     if os.geteuid() != 0:
@@ -151,12 +249,15 @@ def screen():
 
 
 @pytest.fixture(scope="session")
-def package():
+def package(tmp_path_factory):
     """(zip, wheel), built as for a try."""
-    done = subprocess.run(
-        [ROOT / "scripts" / "package", "--debug"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    (archive,) = (ROOT / "dist").glob("*.zip")
-    (wheel,) = (ROOT / "dist").glob("*.whl")
-    return archive, wheel
+    folder = tmp_path_factory.mktemp("package")
+    with locked("package"):
+        done = subprocess.run(
+            [ROOT / "scripts" / "package", "--debug"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        for pattern in ("*.zip", "*.whl"):
+            (built,) = (ROOT / "dist").glob(pattern)
+            shutil.copy(built, folder)
+    return next(folder.glob("*.zip")), next(folder.glob("*.whl"))

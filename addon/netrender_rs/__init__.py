@@ -1,9 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""netrender-rs: a render farm inside Blender. This file only says what the add-on is and in which order its
-parts come up; they go down in reverse.
+"""netrender-rs: a render farm inside Blender. This file only says what the add-on is and in which
+order its parts come up; they go down in reverse.
 """
 
-from . import languages, native, rows, settings, writing, session, takes, engine, operators, panels  # isort: skip
+from . import (
+    engine,
+    farm_render,
+    languages,
+    native,
+    operators,
+    panels,
+    playback,
+    props,
+    runtime,
+    safe_write,
+    whole_picture,
+)
 
 bl_info = {
     "name": "Network Render (netrender-rs)",
@@ -15,15 +27,27 @@ bl_info = {
     "category": "Render",
 }
 
-# Engine after session: an unregistered engine must not be asked to serve without one.
-LEAVES = (languages, native, rows, settings, writing, session, takes, engine, operators, panels)
+# The engine comes after the runtime: an unregistered engine must not be asked to serve without one.
+MODULES = (
+    languages,
+    native,
+    props,
+    safe_write,
+    runtime,
+    whole_picture,
+    farm_render,
+    playback,
+    engine,
+    operators,
+    panels,
+)
 
 
-def register():
-    for leaf in LEAVES:
-        leaf.register()
+def register() -> None:
+    for module in MODULES:
+        module.register()
 
 
-def unregister():
-    for leaf in reversed(LEAVES):
-        leaf.unregister()
+def unregister() -> None:
+    for module in reversed(MODULES):
+        module.unregister()

@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine NET_RENDER. With a window it renders on the farm: F12 and animations, see takes.py. Without a window it is
-the way to run a service: `blender -b master.blend -a` calls render(), which runs the master or slave that the scene is
-set up for, until SIGINT or SIGTERM.
+"""The engine NET_RENDER. With a window it renders on the farm: F12 and animations, see
+farm_render.py. Without a window it is the way to run a service: `blender -b master.blend -a` calls
+render(), which runs the master or slave that the scene is set up for, until SIGINT or SIGTERM.
 
-Ending is the delicate part. Returning from render(), raising, or error_set() would make Blender write the
-remaining frames black; leaving the process with sys.exit() inside render() writes none and still
-unregisters add-ons.
+Ending is the delicate part. Returning from render(), raising, or error_set() would make Blender
+write the remaining frames black; leaving the process with sys.exit() inside render() writes none
+and still unregisters add-ons.
 """
 
 import signal
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import bpy
 
-from . import native, passes, services, session, settings, takes
+from . import native, passes
+from .farm_render import ENGINE, FarmRender, show
 from .languages import rpt_
+from .props import effective
+from .runtime import session
 
 LOOP_S = 0.1  # how soon a signal is noticed
 USAGE_ERROR = 2
@@ -28,21 +33,22 @@ _borrowed = []  # COMPAT_ENGINES sets we put ourselves into
 
 
 class NETRENDER_RE_engine(bpy.types.RenderEngine):
-    bl_idname = takes.ENGINE
+    bl_idname = ENGINE
     bl_label = "Network Render"
     bl_use_preview = False
     bl_use_eevee_viewport = True
     bl_use_postprocess = True
 
     def update_render_passes(self, scene=None, renderlayer=None):
-        take = takes.current
-        passes.announce(self, scene, renderlayer, take.engine if take else settings.engine_of(scene))
+        current = FarmRender.current
+        engine = current.engine if current else effective.engine_of(scene)
+        passes.announce(self, scene, renderlayer, engine)
 
     def render(self, depsgraph):
         scene = depsgraph.scene
         mode = scene.netrender.mode
-        if takes.current is not None or (mode == "CLIENT" and not bpy.app.background):
-            takes.show(self, scene)
+        if FarmRender.current is not None or (mode == "CLIENT" and not bpy.app.background):
+            show(self, scene)
             return
         if not bpy.app.background:
             self.error_set(
@@ -62,13 +68,13 @@ class NETRENDER_RE_engine(bpy.types.RenderEngine):
         serve(mode.lower(), scene)
 
 
-def leave(code, message):
+def leave(code: int, message: str) -> NoReturn:
     print(f"netrender: {message}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 
-def serve(kind, scene):
-    """Runs the service until a signal asks to stop, or somebody at the master. Does not return."""
+def serve(kind: str, scene: bpy.types.Scene) -> NoReturn:
+    """Runs the service until a signal, or somebody at the master, asks to stop."""
     asked = []
 
     def ask(number, _frame):
@@ -79,9 +85,9 @@ def serve(kind, scene):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), ask)
 
-    service = getattr(session, kind)
+    service = session.services[kind]
     try:
-        service.start(services.NEW[kind](scene))
+        service.start(service.new_handle(scene))
     except (RuntimeError, ValueError, OSError, *native.errors()) as error:
         leave(FAILED, f"The {kind} did not start: {error}")
     said = ""
@@ -102,8 +108,8 @@ def serve(kind, scene):
     sys.exit(0)
 
 
-def status_line(kind, snapshot):
-    """Printed when it changes. A master says where it listens; a slave whom it works for."""
+def status_line(kind: str, snapshot: Mapping[str, Any]) -> str:
+    """A line to print when it changes: where a master listens, or whom a slave works for."""
     if kind == "master":
         name, url, data = snapshot["name"], snapshot["url"], snapshot["data"]
         return f"netrender master '{name}' listens on {url}, keeps its files in {data}"
@@ -112,7 +118,7 @@ def status_line(kind, snapshot):
     return f"netrender slave '{snapshot['name']}' {state}"
 
 
-def register():
+def register() -> None:
     bpy.utils.register_class(NETRENDER_RE_engine)
     # The standard output, dimension and format panels name the engines they show up with.
     for panel in bpy.types.Panel.__subclasses__():
@@ -127,7 +133,7 @@ def register():
             _borrowed.append(engines)
 
 
-def unregister():
+def unregister() -> None:
     for engines in _borrowed:
         engines.discard(NETRENDER_RE_engine.bl_idname)
     _borrowed.clear()

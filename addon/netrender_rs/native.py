@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one door to the compiled module `netrender_native`.
 
-Blender 4.2 and later unpack the wheel that the manifest lists, so that a plain import finds it. Older
-Blenders know nothing of wheels: there this module unpacks the wheel that came in `wheels/` into a folder of
-its own under Blender's data files and imports it from there. When neither works the add-on lives on without
-it: `problem()` is then a sentence for people, shown in the panel and on every grey button. No other file
-imports the module.
+Blender 4.2 and later unpack the wheel that the manifest lists, so that a plain import finds it.
+Older Blenders know nothing of wheels: there this module unpacks the wheel that came in `wheels/`
+into a folder of its own under Blender's data files and imports it from there. When neither works
+the add-on lives on without it: `problem()` is then a sentence for people, shown in the panel and on
+every grey button. No other file imports the module.
 """
 
 import hashlib
@@ -16,73 +16,83 @@ import shutil
 import sys
 import tempfile
 import zipfile
+from types import ModuleType
+from typing import Any
 
 import bpy
 
-_module = None
-_problem = "The compiled part of netrender-rs was not loaded yet"
-_unpacked = None  # the folder put on sys.path, to be taken off again
+
+class Loaded:
+    """The compiled module, or the reason why it is missing."""
+
+    module: ModuleType | None = None
+    problem = "The compiled part of netrender-rs was not loaded yet"
+    folder = ""  # of an unpacked wheel, put on sys.path and to be taken off again
 
 
-def module():
+def module() -> ModuleType:
     """`netrender_native`. Raises RuntimeError with the reason when it is not there."""
-    if _module is None:
-        raise RuntimeError(_problem)
-    return _module
+    if Loaded.module is None:
+        raise RuntimeError(Loaded.problem)
+    return Loaded.module
 
 
-def problem():
+def problem() -> str:
     """Why the compiled part is missing, as one or more sentences; "" when it is there."""
-    return "" if _module is not None else _problem
+    return "" if Loaded.module is not None else Loaded.problem
 
 
-def errors():
-    """What native calls raise on purpose; their text is meant for people."""
-    return (_module.NetrenderError,) if _module is not None else ()
+def errors() -> tuple[type[Exception], ...]:
+    """The exceptions that native calls raise on purpose; their text is meant for people."""
+    return (Loaded.module.NetrenderError,) if Loaded.module is not None else ()
 
 
-def register():
-    global _module, _problem, _unpacked
+def slave_settings() -> dict[str, Any]:
+    """{setting: SettingInfo} of a slave's settings; empty without the module."""
+    if Loaded.module is None:
+        return {}
+    return {info["setting"]: info for info in Loaded.module.slave_settings()}
+
+
+def register() -> None:
     try:
-        _module = importlib.import_module("netrender_native")
+        Loaded.module = importlib.import_module("netrender_native")
         return
     except ImportError as error:
         plain = error
     try:
         wheel = bundled_wheel(os.path.join(os.path.dirname(__file__), "wheels"))
         if wheel is None:
-            _problem = (
+            Loaded.problem = (
                 f"The compiled part of netrender-rs (netrender_native) is missing: {plain}. "
                 "Install the add-on from a release zip made for your system"
             )
             return
-        _unpacked = unpack(wheel)
-        sys.path.insert(0, _unpacked)
+        Loaded.folder = unpack(wheel)
+        sys.path.insert(0, Loaded.folder)
         importlib.invalidate_caches()
-        _module = importlib.import_module("netrender_native")
+        Loaded.module = importlib.import_module("netrender_native")
     except (ImportError, OSError, ValueError, zipfile.BadZipFile) as error:
-        _problem = f"The compiled part of netrender-rs cannot be used here: {error}"
+        Loaded.problem = f"The compiled part of netrender-rs cannot be used here: {error}"
         forget_path()
 
 
-def unregister():
-    # The module stays in sys.modules: a compiled module cannot be unloaded, and enabling again finds it
-    # there.
-    global _module
-    if _module is not None:
-        _module.end_threads()
-    _module = None
+def unregister() -> None:
+    # The module stays in sys.modules: a compiled module cannot be unloaded, and enabling again
+    # finds it there.
+    if Loaded.module is not None:
+        Loaded.module.end_threads()
+    Loaded.module = None
     forget_path()
 
 
-def forget_path():
-    global _unpacked
-    if _unpacked in sys.path:
-        sys.path.remove(_unpacked)
-    _unpacked = None
+def forget_path() -> None:
+    if Loaded.folder in sys.path:
+        sys.path.remove(Loaded.folder)
+    Loaded.folder = ""
 
 
-def bundled_wheel(folder):
+def bundled_wheel(folder: str) -> str | None:
     """Path of the wheel made for this machine; None when there are no wheels at all.
 
     Raises ImportError naming what the zip was made for when none of its wheels fits.
@@ -102,9 +112,9 @@ def bundled_wheel(folder):
     return os.path.join(folder, fitting[-1])
 
 
-def fits(wheel):
-    """Whether a wheel's last tag (`manylinux_2_28_x86_64`, `macosx_11_0_arm64`, `win_amd64`) is this
-    machine's.
+def fits(wheel: str) -> bool:
+    """True for a wheel whose last tag (`manylinux_2_28_x86_64`, `macosx_11_0_arm64`, `win_amd64`)
+    is this machine's.
     """
     tag = wheel[:-4].rsplit("-", 1)[-1].lower()
     machine = platform.machine().lower()
@@ -115,8 +125,8 @@ def fits(wheel):
     return right_system and (tag.endswith(machine) or tag.endswith("universal2"))
 
 
-def unpack(wheel):
-    """The folder with the wheel's content, made once per wheel; folders of older wheels are swept."""
+def unpack(wheel: str) -> str:
+    """Unpacks a wheel once and returns the folder. Folders of older wheels are removed."""
     with open(wheel, "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()[:12]
     home = bpy.utils.user_resource("DATAFILES", path="netrender_rs", create=True)

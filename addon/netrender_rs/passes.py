@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The passes of the engine that slaves render with, told to Blender as if Network Render had them itself: only what is
-announced has a socket in the compositor and gets its pixels when a film is loaded.
+"""Announces the passes of the engine that slaves render with to Blender, as if Network Render had
+them: only an announced pass has a socket in the compositor and gets its pixels when a film is loaded.
 
-Cycles says itself what it renders. EEVEE and Workbench are compiled into Blender and say nothing; their passes are
-listed here.
+Cycles' add-on announces its passes itself. EEVEE and Workbench are compiled into Blender; their
+passes are listed here.
 """
+
+from collections.abc import Iterable, Iterator
 
 import bpy
 
-# Property of a view layer, name up to 4.5 and from 5.0 on, channels, kind. In the order of EEVEE_render_update_passes.
+Pass = tuple[str, str, str]  # name, channels (a letter each), kind
+
+# Property of a view layer, name up to 4.5 and from 5.0 on, channels, kind. In the order of
+# EEVEE_render_update_passes.
 EEVEE = (
     ("use_pass_z", "Depth", "Depth", "Z", "VALUE"),
     ("use_pass_mist", "Mist", "Mist", "Z", "VALUE"),
@@ -34,8 +39,10 @@ EEVEE_OWN = (
 )
 
 
-def announce(engine, scene, layer, name):
-    """Announces what the engine `name` renders of a view layer."""
+def announce(
+    engine: bpy.types.RenderEngine, scene: bpy.types.Scene, layer: bpy.types.ViewLayer, name: str
+) -> None:
+    """Announces the passes that the engine `name` renders of a view layer."""
     if name == "CYCLES":
         try:
             from cycles import engine as cycles
@@ -47,13 +54,13 @@ def announce(engine, scene, layer, name):
     announce_all(engine, scene, layer, list(compiled_in(layer, name)))
 
 
-def announce_all(engine, scene, layer, passes):
+def announce_all(engine, scene, layer, passes: Iterable[Pass]) -> None:
     for name, channels, kind in passes:
         engine.register_pass(scene, layer, name, len(channels), channels, kind)
 
 
-def compiled_in(layer, engine):
-    """(name, channels, kind) of each pass of EEVEE or Workbench."""
+def compiled_in(layer, engine: str) -> Iterator[Pass]:
+    """Yields the passes of EEVEE or Workbench."""
     yield "Combined", "RGBA", "COLOR"
     if engine == "BLENDER_WORKBENCH":
         if layer.use_pass_z:
@@ -72,7 +79,8 @@ def compiled_in(layer, engine):
             yield (aov.name, "X", "VALUE") if aov.type == "VALUE" else (aov.name, "RGBA", "COLOR")
 
 
-def wanted(settings, passes):
+def wanted(settings, passes) -> Iterator[Pass]:
+    """Yields the passes whose switches are on in the settings."""
     renamed = bpy.app.version >= (5, 0, 0)
     for switch, old, new, channels, kind in passes:
         if getattr(settings, switch, False):

@@ -15,15 +15,13 @@ import time
 import traceback
 from pathlib import Path
 
-sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
-
-from audit import Audit
-from clients import Board, Client
-from fake_blender import Ledger
-from farm import Farm
-from faults import Faults
-from processes import PROGRAM, FarmEnv
-from scenes import FakeScenes, RealScenes
+from chaos.audit import Audit
+from chaos.clients import Board, Client
+from chaos.farm import Farm
+from chaos.faults import Faults
+from chaos.scenes import FakeScenes, RealScenes
+from support.fake_blender import Ledger
+from support.farm import PROGRAM, FarmEnv
 
 CLIENTS = 2
 STALLED_S = 120  # a poll that broke silently is given up after 50 s

@@ -10,8 +10,8 @@ import sqlite3
 import struct
 import subprocess
 
-from master_api import digest_of
-from processes import PROGRAM
+from support.api import digest_of
+from support.farm import PROGRAM
 
 RECORD_HEAD = 40
 

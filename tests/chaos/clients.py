@@ -11,8 +11,8 @@ import select
 import subprocess
 import threading
 
-from line import Line
-from processes import PROGRAM
+from support.farm import PROGRAM
+from support.tcp_relay import TcpRelay
 
 # What waits for slaves at most; so the farm is always busy and heals in bounded time.
 OPEN_FRAMES = 300
@@ -118,7 +118,7 @@ class Client(threading.Thread):
         with contextlib.ExitStack() as held:
             url, line = self.farm.master.url, None
             if mishap:
-                line = held.enter_context(Line(url))
+                line = held.enter_context(TcpRelay(url))
                 url = line.url
             if mishap == "client killed":
                 line.hold_after = int(wish.bytes * self.chance.uniform(0.2, 0.8))

@@ -11,10 +11,10 @@ import threading
 import time
 from pathlib import Path
 
-from fake_blender import FAKE
-from line import Line
-from master_api import MasterApi
-from processes import PROGRAM, START_S, wait_until
+from support.api import MasterApi
+from support.fake_blender import FAKE
+from support.farm import PROGRAM, START_S, wait_until
+from support.tcp_relay import TcpRelay
 
 SLAVE_TIMEOUT_S = 3
 DISK_MB = 1024  # at most; memory is taken for what is in it only
@@ -43,7 +43,7 @@ class Relay:
     prefix = ()
 
     def __init__(self, port):
-        self._line = Line(f"http://127.0.0.1:{port}")
+        self._line = TcpRelay(f"http://127.0.0.1:{port}")
         self.url = self._line.url
         self.cut, self.mend, self.damage = self._line.cut, self._line.mend, self._line.damage
 

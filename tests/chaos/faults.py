@@ -12,8 +12,8 @@ import socket
 import threading
 import time
 
-from farm import Relay
-from master_api import PROTOCOL, digest_of
+from chaos.farm import Relay
+from support.api import PROTOCOL, digest_of
 
 NO_ANSWER = (OSError, ValueError, http.client.HTTPException)
 GAP_S = (0.4, 2.4)

@@ -7,10 +7,10 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import blenders
-import fake_blender
-import film
-from master_api import digest_of
+from support import fake_blender, film
+from support.api import digest_of
+from support.blender import find_module, find_program
+from support.paths import SCENES
 
 TEXTURE_BYTES = 200_000
 ADDED_BYTES = 1_000_000
@@ -107,11 +107,11 @@ class RealScenes:
     def __init__(self, folder, chance):
         self.folder = folder
         folder.mkdir()
-        self.program = blenders.find_program() or blenders.find_module()
+        self.program = find_program() or find_module()
         assert self.program, "there is no Blender: put one on the PATH or name it in $BLENDER"
         self.blender = self.program.path
         self.scene = folder / "small.blend"
-        self.program.run(blenders.SCENES / "small.py", self.scene, folder / "texture.png")
+        self.program.run(SCENES / "small.py", self.scene, folder / "texture.png")
         self._local = {}
         self._lock = threading.Lock()
 

@@ -5,12 +5,11 @@ thread. `-- MASTER JOBS SECONDS`. Prints a line WATCHING when it is time to begi
 import json
 import sys
 import time
-from pathlib import Path
 
 import bpy
 
-sys.path.insert(0, str(Path(__file__).parent))
-from story import area, tell, until
+from support.gui.stop_watch import as_declared
+from support.gui.story import area, tell, until
 
 MASTER, JOBS, SECONDS = sys.argv[sys.argv.index("--") + 1 :]
 # What of ours ran on the main thread -> how long, each time, in seconds: of the processor's time, which other programs
@@ -27,18 +26,14 @@ def timed(name, call):
             now = time.perf_counter(), time.thread_time()
             spent.setdefault(name, []).append((now[1] - began[1], now[0] - began[0]))
 
-    # Blender gives a function as many arguments as it says it takes.
-    return {
-        0: lambda: run(),
-        2: lambda a, b: run(a, b),
-        8: lambda a, b, c, d, e, f, g, h: run(a, b, c, d, e, f, g, h),
-    }[call.__code__.co_argcount]
+    return as_declared(call, run)
 
 
 def story():
-    from netrender_rs import panels, session
+    from netrender_rs import panels
+    from netrender_rs.runtime import session
 
-    session.read_all = timed("timer", session.read_all)
+    session.timer.turn = timed("timer", lambda: session.read_all())
     for panel in panels.CLASSES:
         for name in ("draw", "draw_item"):
             if name in vars(panel):
@@ -54,13 +49,13 @@ def story():
     before = {row.number: row.priority for row in farm.jobs}
     yield from until(lambda: sum(before[row.number] != row.priority for row in farm.jobs) > 10)
     spent.clear()
-    began, version = time.monotonic(), session.client_farm.version
+    began, version = time.monotonic(), session.client_farm.lists.version
     while time.monotonic() - began < float(SECONDS):
         yield
     changed = sum(before[row.number] != row.priority for row in farm.jobs)
     figures = {
         "filling_ms": round(1000 * filling, 2),
-        "turns": len(spent["timer"]), "with_changes": session.client_farm.version - version,
+        "turns": len(spent["timer"]), "with_changes": session.client_farm.lists.version - version,
         "rows_changed": changed,
         "longest_ms": {name: round(1000 * max(times)[0], 2) for name, times in spent.items()},
         "longest_by_the_clock_ms": {

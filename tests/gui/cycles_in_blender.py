@@ -15,14 +15,14 @@ import shutil
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 
 import bpy
 
+from support.gui.story import click, properties_beside_consoles, tell, until, window
+
 CYCLES, BLEND, FOLDER = sys.argv[sys.argv.index("--") + 1 :]
 KINDS = 3  # of cycles
-PATIENCE_S = 60
 SETTLING_S = 15  # what ends by itself: idle threads, connections that say goodbye
 THIS = Path("/proc/self")
 given_timers = []  # every function that Blender was asked to call later
@@ -133,32 +133,21 @@ def window_timers():
 
 def press(operator, **keywords):
     """As a button where there is one."""
-    call = getattr(bpy.ops.netrender, operator)
     if bpy.app.background:
-        assert call(**keywords) == {"FINISHED"}
-        return
-    window = bpy.context.window_manager.windows[0]
-    area = next(a for a in window.screen.areas if a.type == "PROPERTIES")
-    with bpy.context.temp_override(window=window, area=area):
-        assert call("INVOKE_DEFAULT", **keywords) == {"RUNNING_MODAL"}
-
-
-def until(look, what):
-    end = time.monotonic() + PATIENCE_S
-    while not look():
-        assert time.monotonic() < end, f"{what}: not within {PATIENCE_S} s"
-        yield
+        assert getattr(bpy.ops.netrender, operator)(**keywords) == {"FINISHED"}
+    else:
+        assert click(operator, **keywords) == {"RUNNING_MODAL"}
 
 
 def seen(session):
     """What the master says of its only job."""
     session.master.read()
-    return next(iter(session.master_farm.jobs.values()), {"rendering": 0, "done": 0})
+    return next(iter(session.master_farm.lists.jobs.values()), {"rendering": 0, "done": 0})
 
 
 def cycle(number):
     bpy.ops.preferences.addon_enable(module="netrender_rs")
-    import netrender_rs.session as session
+    from netrender_rs.runtime import session
 
     folder = f"{FOLDER}/master-{number}"  # a new one: old jobs would make each cycle dearer
     settings = bpy.context.scene.netrender
@@ -173,17 +162,19 @@ def cycle(number):
     press("start_slave")
     yield from until(lambda: session.slave.read()["state"] not in ("stopped", "starting"), "the slave runs")
     if not bpy.app.background:  # the panels watch the farm
-        yield from until(lambda: session.client_snapshot()["state"] == "connected", "the panel is connected")
-    session.last_job, session.last_file = 0, ""
+        yield from until(
+            lambda: session.client_farm.lists.head["state"] == "connected", "the panel is connected"
+        )
+    session.sent_jobs.last, session.fetched_frames.last_file = 0, ""
     press("send_job")
     if number % KINDS:
-        yield from until(lambda: session.last_job, "the job is sent")
+        yield from until(lambda: session.sent_jobs.last, "the job is sent")
         if number % KINDS == 1:
             yield from until(lambda: seen(session)["rendering"], "a frame is rendered")
         else:
             yield from until(lambda: seen(session)["done"], "a frame is done")
-            press("get_frame", job=session.last_job, frame=1)
-            yield from until(lambda: session.last_file, "a frame is picked up")
+            press("get_frame", job=session.sent_jobs.last, frame=1)
+            yield from until(lambda: session.fetched_frames.last_file, "a frame is picked up")
     bpy.ops.preferences.addon_disable(module="netrender_rs")
     for image in list(bpy.data.images):
         if image.filepath.endswith(".exr"):
@@ -195,14 +186,9 @@ def story():
     has_windows = not bpy.app.background
     remember_timers()
     if has_windows:
-        window = bpy.context.window_manager.windows[0]
-        for area in window.screen.areas:
-            if area.type == "PROPERTIES":
-                area.spaces.active.context = "RENDER"
-            else:
-                area.type = "CONSOLE"  # a 3D view costs a machine without a GPU most of its time
+        properties_beside_consoles()
         bpy.utils.register_class(TEST_OT_listen)
-        with bpy.context.temp_override(window=window):
+        with bpy.context.temp_override(window=window()):
             bpy.ops.test.listen("INVOKE_DEFAULT")
     else:
         bpy.ops.wm.open_mainfile(filepath=BLEND)
@@ -238,24 +224,4 @@ def story():
     print("COUNTS", json.dumps(told), flush=True)
 
 
-steps = story()
-
-
-def turn():
-    try:
-        next(steps)
-    except StopIteration:
-        bpy.ops.wm.quit_blender()
-        return None
-    except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(1)
-    return 0.02
-
-
-if bpy.app.background:
-    for _ in steps:
-        time.sleep(0.02)
-else:
-    bpy.app.timers.register(turn, first_interval=1.0, persistent=True)
+tell(story, turn_s=0.02)

@@ -3,16 +3,15 @@
 filled, and their buttons."""
 
 import os
-import subprocess
-import sys
 import webbrowser
-from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
 
-sys.path.insert(0, str(Path(__file__).parent))
-from story import area, draw, press, properties_alone, tell, until, window
+from support.gui.mouse import key, move
+from support.gui.story import area, click, draw, photograph, properties_alone, tell, until, window
+
+PLACE = 300, 500  # of the mouse
 
 
 def open_all_panels():
@@ -26,28 +25,21 @@ def open_all_panels():
             bpy.utils.register_class(cls)
 
 
-def photograph(name):
+def keep_picture(name):
     if os.environ.get("PHOTOGRAPHS"):
-        for _ in range(10):
-            yield
-        path = f"{os.environ['PHOTOGRAPHS']}/{name}.png"
-        subprocess.run(["import", "-window", "root", path], check=True)
+        yield from photograph(f"{os.environ['PHOTOGRAPHS']}/{name}.png")
 
 
 def why_grey(farm, index):
     """What each button beside the lists says when that job is selected."""
-    from netrender_rs.operators import jobs, pick_up, slaves
+    from netrender_rs.operators import get_frame, jobs, slaves
 
     farm.job_index = index
-    classes = [cls for leaf in (pick_up, jobs, slaves) for cls in leaf.CLASSES]
+    classes = [cls for module in (get_frame, jobs, slaves) for cls in module.CLASSES]
     context = SimpleNamespace(netrender_farm=farm, scene=bpy.context.scene)
     names = {cls.bl_idname.removeprefix("netrender."): cls for cls in classes}
     del names["set_priority"], names["unblacklist_slave"]
     return {name: cls.obstacle(context) for name, cls in names.items()}
-
-
-def mouse(kind, value):
-    window().event_simulate(type=kind, value=value, x=300, y=500)
 
 
 def reports():
@@ -63,7 +55,7 @@ def reports():
 
 def story():
     import netrender_native as stub
-    from netrender_rs import session, thumbs
+    from netrender_rs.runtime import session
 
     state = bpy.context.window_manager.netrender
     settings = bpy.context.scene.netrender
@@ -79,7 +71,7 @@ def story():
     for mode in ("CLIENT", "MASTER"):
         settings.mode = mode
         yield from draw()
-    press("start_master")
+    click("start_master")
     yield from until(lambda: session.master.snapshot["state"] == "running")
     yield from draw()
 
@@ -97,9 +89,9 @@ def story():
         yield from until(lambda farm=farm: len(farm.jobs) == 3 and len(farm.slaves) == 2)
         assert [row.number for row in farm.jobs] == [1, 2, 3]
         assert farm.selected_job().number == 3, "the newest is not selected"
-        yield from until(lambda mode=mode: thumbs.icon(mode == "MASTER", 3))
+        yield from until(lambda mode=mode: session.thumbnails.icon(mode == "MASTER", 3))
         yield from draw()
-        yield from photograph(mode.lower())
+        yield from keep_picture(mode.lower())
         for index in range(3):
             farm.job_index = index
             yield from draw()
@@ -119,18 +111,18 @@ def story():
 
     # Buttons work on what is selected, and the list shows it
     farm.job_index = 2
-    press("pause_job")
+    click("pause_job")
     yield from until(lambda: farm.selected_job().state == "paused")
     yield from draw()
-    press("resume_job")
+    click("resume_job")
     yield from until(lambda: farm.selected_job().state == "active")
-    press("requeue_job", job=3)
+    click("requeue_job", job=3)
     yield from until(lambda: farm.selected_job().failed == 0)
-    press("blacklist_slave", slave=2)
+    click("blacklist_slave", slave=2)
     yield from until(lambda: stub.blacklist == {3: {2}})
-    press("unblacklist_slave", slave=2)
+    click("unblacklist_slave", slave=2)
     yield from until(lambda: stub.blacklist == {3: set()})
-    press("resume_slave", slave=2)
+    click("resume_slave", slave=2)
     yield from until(lambda: not farm.slaves[1].paused)
     for value in (60, 61, 62):
         farm.priority = value
@@ -140,31 +132,28 @@ def story():
     yield from until(lambda: farm.selected_job().priority == 62)
 
     # Some ask whether it is meant; then, too, Blender goes on
-    mouse("MOUSEMOVE", "NOTHING")
-    yield
-    press("cancel_job")
+    yield from move(window(), *PLACE)
+    click("cancel_job")
     yield from draw()
     assert farm.selected_job().state == "active", "it did not ask"
-    errands, do_errand = [], session.do_errand
-    session.do_errand = lambda call: (errands.append(call), do_errand(call))
-    for value in ("PRESS", "RELEASE"):
-        mouse("RET", value)
-        yield
+    errands, do = [], session.errands.do
+    session.errands.do = lambda call: (errands.append(call), do(call))
+    yield from key(window(), "RET", *PLACE)
     yield from until(lambda: farm.selected_job().state == "canceled")
     assert len(errands) == 1, "Blender waited for the master"
-    session.do_errand = do_errand
-    press("requeue_job", job=3)
+    session.errands.do = do
+    click("requeue_job", job=3)
     yield from until(lambda: farm.selected_job().state == "active")
 
     # The monitor
     opened = []
     webbrowser.open = opened.append
-    press("open_monitor")
+    click("open_monitor")
     assert opened == ["http://127.0.0.1:8000"]
 
     # What is refused is said in the panel
-    press("pause_job", job=99)
-    yield from until(lambda: "no job 99" in session.notice)
+    click("pause_job", job=99)
+    yield from until(lambda: "no job 99" in session.notices.sentence)
     yield from draw()
 
     # The selected job stays selected while others come and go
@@ -176,10 +165,10 @@ def story():
     assert farm.selected_job().number == 2
 
     # A job that was sent from here says when it is over
-    session._own_jobs.add((session._client_address, 4))
+    session.sent_jobs.running.add((session.client_farm.address, 4))
     stub.jobs[-1].update(state="finished", status="Finished", done=3)
     yield from until(lambda: "Job 4 (shot) is finished" in reports())
-    yield from photograph("note")
+    yield from keep_picture("note")
 
     # Another file is opened: the rows are there again
     bpy.ops.wm.read_homefile()
@@ -188,7 +177,7 @@ def story():
     yield from until(lambda: [row.number for row in state.client_farm.jobs] == [2, 3, 4])
     bpy.ops.preferences.addon_disable(module="netrender_rs")
     yield
-    assert thumbs._previews is None
+    assert session.thumbnails.previews is None
 
 
 tell(story)

@@ -1,64 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs inside a Blender with windows, started by test_panels.py: an artist's afternoon with the add-on, in steps that
-let Blender draw and handle events in between. Ends with the line DONE, or with a traceback and code 1."""
+"""Runs inside a Blender with windows, started by test_panels.py: an artist's afternoon with the add-on, `-- FOLDER`."""
 
 import os
-import subprocess
 import sys
-import time
-import traceback
 from itertools import pairwise
 from pathlib import Path
 
 import bpy
 
+from support.gui.mouse import key
+from support.gui.story import area, click, photograph, tell, turns, until, window
+
 FOLDER = sys.argv[sys.argv.index("--") + 1]
-TICKS = []  # when the timer ran: gaps are times in which Blender was frozen
-
-
-def window():
-    return bpy.context.window_manager.windows[0]
-
-
-def area(kind):
-    return next(
-        (a for w in bpy.context.window_manager.windows for a in w.screen.areas if a.type == kind), None
-    )
-
-
-def press(name, **arguments):
-    with bpy.context.temp_override(window=window(), area=area("PROPERTIES")):
-        return getattr(bpy.ops.netrender, name)("INVOKE_DEFAULT", **arguments)
 
 
 def escape():
     x, y = area("VIEW_3D").x + 50, area("VIEW_3D").y + 50
-    window().event_simulate(type="ESC", value="PRESS", x=x, y=y)
-    yield
-    window().event_simulate(type="ESC", value="RELEASE", x=x, y=y)
-    yield
-
-
-def photograph(path):
-    """For people who want to see what the test sees."""
-    for _ in range(10):
-        yield
-    subprocess.run(["import", "-window", "root", path], check=True)
-
-
-def until(look, seconds=20):
-    end = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < end, "it did not happen"
-        yield
+    yield from key(window(), "ESC", x, y)
 
 
 def story():
-    from netrender_rs import native, session
+    from netrender_rs import native
+    from netrender_rs.runtime import session
 
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
-    properties = area("PROPERTIES")
+    properties = area()
     properties.spaces.active.context = "RENDER"
     drawn = []
     for mode in ("CLIENT", "MASTER", "SLAVE"):
@@ -75,47 +42,48 @@ def story():
     import netrender_native as stub
 
     state = bpy.context.window_manager.netrender
-    yield from until(lambda: session.client_snapshot()["state"] == "connected")
+    yield from until(lambda: session.client_farm.lists.head["state"] == "connected")
 
     # Send job: Blender goes on, and the bytes move
     bpy.ops.wm.save_as_mainfile(filepath=f"{FOLDER}/a.blend")
     os.environ["STUB_SECONDS"] = "5"
-    assert press("send_job") == {"RUNNING_MODAL"}
-    TICKS.clear()
+    assert click("send_job") == {"RUNNING_MODAL"}
+    turns.clear()
     seen = set()
     while not state.last_job:
-        seen.add(round(session.sending(), 2))
+        seen.add(round(session.transfers.fraction(), 2))
         yield
     assert state.last_job == 1
     assert len(seen) > 4, seen
-    assert max(b - a for a, b in pairwise(TICKS)) < 4.0, f"Blender was frozen: {TICKS}"
+    gaps = [later - earlier for (earlier, _), (later, _) in pairwise(turns)]
+    assert max(gaps) < 4.0, f"Blender was frozen: {gaps}"
     yield from until(lambda: len(state.client_farm.jobs) == 1)
     assert state.client_farm.selected_job().number == 1
     copy = stub.requests[0]["blend"]
     assert not Path(copy).exists()
 
     # ESC stops sending
-    press("send_job")
+    click("send_job")
     yield
     yield from escape()
-    yield from until(lambda: not session.transfers)
+    yield from until(lambda: not session.transfers.running)
     assert state.last_job == 1
     assert not Path(stub.requests[1]["blend"]).exists()
 
     # Another file opened meanwhile: the job arrives all the same
-    press("send_frame")
+    click("send_frame")
     yield
     bpy.ops.wm.open_mainfile(filepath=f"{FOLDER}/a.blend")
-    yield from until(lambda: session.last_job == 3)
+    yield from until(lambda: session.sent_jobs.last == 3)
     state = bpy.context.window_manager.netrender
     assert state.last_job == 3
     assert not Path(stub.requests[2]["blend"]).exists()
-    area("PROPERTIES").spaces.active.context = "RENDER"
+    area().spaces.active.context = "RENDER"
 
     # Get frame opens an Image Editor
     os.environ["STUB_SECONDS"] = "0.3"
     assert area("IMAGE_EDITOR") is None
-    press("get_frame", job=1, frame=1)
+    click("get_frame", job=1, frame=1)
     yield from until(lambda: state.last_file)
     yield from until(lambda: area("IMAGE_EDITOR") is not None)
     image = area("IMAGE_EDITOR").spaces.active.image
@@ -125,29 +93,29 @@ def story():
     if os.environ.get("PHOTOGRAPH"):
         yield from photograph(os.environ["PHOTOGRAPH"])
     windows = len(bpy.context.window_manager.windows)
-    press("get_frame", job=1, frame=2)
+    click("get_frame", job=1, frame=2)
     yield from until(lambda: state.last_file.endswith("_2.exr"))
     yield
     assert len(bpy.context.window_manager.windows) == windows, "the editor that is there was not used"
 
     # The two arrows: one master fills in the address, several are offered
-    press("find_master")
+    click("find_master")
     yield from until(lambda: bpy.context.scene.netrender.client.master == "http://127.0.0.1:8000")
     stub.masters.append(dict(stub.masters[0], name="Attic", url="http://127.0.0.1:8001"))
-    press("find_master")
+    click("find_master")
     yield from until(lambda: len(state.masters) == 2)
     yield
     yield from escape()
     assert bpy.ops.netrender.use_master(url="http://127.0.0.1:8001") == {"FINISHED"}
     assert bpy.context.scene.netrender.client.master == "http://127.0.0.1:8001"
-    yield from until(lambda: session._client_address == "http://127.0.0.1:8001")
+    yield from until(lambda: session.client_farm.address == "http://127.0.0.1:8001")
 
     # Both services in one Blender
     for mode in ("master", "slave"):
         bpy.context.scene.netrender.mode = mode.upper()
-        press(f"start_{mode}")
+        click(f"start_{mode}")
         yield from until(
-            lambda mode=mode: getattr(session, mode).snapshot["state"] in ("running", "rendering")
+            lambda mode=mode: session.services[mode].snapshot["state"] in ("running", "rendering")
         )
         yield
         yield
@@ -159,29 +127,11 @@ def story():
     yield
     os.environ["STUB_FAIL"] = "1"
     bpy.context.scene.netrender.mode = "MASTER"
-    press("start_master")
-    from netrender_rs import session as fresh
+    click("start_master")
+    from netrender_rs.runtime import session as fresh
 
     yield from until(lambda: "taken" in fresh.master.error)
     yield
 
 
-steps = story()
-
-
-def turn():
-    TICKS.append(time.monotonic())
-    try:
-        next(steps)
-    except StopIteration:
-        print("DONE", flush=True)
-        bpy.ops.wm.quit_blender()
-        return None
-    except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(1)
-    return 0.1
-
-
-bpy.app.timers.register(turn, first_interval=1.0, persistent=True)
+tell(story, turn_s=0.1)

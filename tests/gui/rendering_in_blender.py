@@ -5,26 +5,17 @@ master, where frames go, and a folder for pictures of the screen.
 """
 
 import json
-import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import bpy
 
-sys.path.insert(0, str(Path(__file__).parent))
-from hand import area, click, find, press, run, until, wheel, window
+from support.gui.mouse import click_at, find, key, wheel
+from support.gui.story import photograph, place, rest, tell, until, window
 
 BLEND, LONG, URL, OUT, PHOTOS = sys.argv[sys.argv.index("--") + 1 :]
 told = {"shown": []}
-
-
-def photograph(name):
-    subprocess.run(["import", "-window", "root", f"{PHOTOS}/{name}.png"], check=True)
-
-
-def rest(steps=15):
-    for _ in range(steps):
-        yield
 
 
 def open_scene(blend):
@@ -36,10 +27,10 @@ def open_scene(blend):
     image = scene.render.image_settings
     image.file_format, image.color_depth = "PNG", "16"
     scene.render.filepath = f"{OUT}/shot_####"
-    place = area("VIEW_3D") or area("PROPERTIES")
-    place[1].ui_type = "PROPERTIES"
+    _, editor = place("VIEW_3D") or place("PROPERTIES")
+    editor.ui_type = "PROPERTIES"
     yield from rest()
-    place[1].spaces.active.context = "RENDER"
+    editor.spaces.active.context = "RENDER"
     yield from rest()
 
 
@@ -57,9 +48,18 @@ def is_rendering():
     return bpy.app.is_job_running("RENDER")
 
 
+PHOTOGRAPHED = (1, 6)
+# Set by the story once it has the picture of the frame that waits for it.
+photographed = threading.Event()
+
+
 def saw(scene, *_):
-    """A frame is in the render window when it is written."""
+    """A frame is in the render window when it is written. The render thread waits for the photograph: the farm's
+    frames come faster than a busy machine draws them."""
+    photographed.clear()
     told["shown"].append(scene.frame_current)
+    if scene.frame_current in PHOTOGRAPHED:
+        assert photographed.wait(60), "no photograph was taken"
 
 
 def animation():
@@ -69,14 +69,12 @@ def animation():
     scene.frame_start, scene.frame_end = 1, 10
     engine = scene.render.engine
     bpy.app.handlers.render_write.append(saw)
-    yield from click((yield from button("netrender.animate")))
-    photographed = 0
-    while not told["shown"] or is_rendering():
-        if len(told["shown"]) >= photographed + (3 if photographed else 1):
-            photographed = len(told["shown"])
-            yield from rest(3)
-            photograph(f"animation-{photographed}")
-        yield
+    yield from click_at((yield from button("netrender.animate")))
+    for frame in PHOTOGRAPHED:
+        yield from until(lambda frame=frame: frame in told["shown"], f"frame {frame} is shown", 200)
+        yield from photograph(f"{PHOTOS}/animation-{frame}.png")
+        photographed.set()
+    yield from until(lambda: len(told["shown"]) == 10 and not is_rendering(), "all frames are shown", 200)
     yield from until(lambda: scene.render.engine == engine, "the scene is as it was")
     bpy.app.handlers.render_write.remove(saw)
     told["range"] = [scene.frame_start, scene.frame_end]
@@ -85,46 +83,48 @@ def animation():
 def refine():
     """F12 with the engine Network Render: the picture refines; the cross beside the progress bar cancels the job."""
     yield from open_scene(LONG)
-    from netrender_rs import session, takes
+    from netrender_rs import farm_render
+    from netrender_rs.farm_render import FarmRender
+    from netrender_rs.runtime import session
 
     scene = bpy.context.scene
     scene.render.engine = "NET_RENDER"
     scene.netrender.job.split = "SAMPLES"
-    where, place = area("PROPERTIES")
-    middle = place.x + place.width // 2, place.y + place.height // 2
+    where, editor = place("PROPERTIES")
+    middle = editor.x + editor.width // 2, editor.y + editor.height // 2
     seen = []
-    show = takes.fetch_unfinished
+    show = farm_render.fetch_unfinished
 
-    def watch(engine, take, number):
-        path = show(engine, take, number)
+    def watch(engine, render, number):
+        path = show(engine, render, number)
         seen.append(path is not None)
         return path
 
-    takes.fetch_unfinished = watch
-    yield from press(where, "F12", *middle)
+    farm_render.fetch_unfinished = watch
+    yield from key(where, "F12", *middle)
     yield from until(is_rendering, "it renders")
     yield from until(lambda: seen.count(True) >= 2, "samples are shown", 90)
     yield from rest(10)
-    photograph("refining")
-    job = takes.current.job
+    yield from photograph(f"{PHOTOS}/refining.png", after=0)
+    job = FarmRender.current.job
     # ESC is looked for before events become Blender's own, so a simulated one is none. The cross beside the progress
     # bar does the same; it lies in the middle of the status bar, which nobody can be asked about.
     for x in range(window().width // 3, window().width * 2 // 3, 8):
-        yield from click((window(), x, 12))
-        if takes.current is None or takes.current.is_canceled:
+        yield from click_at((window(), x, 12))
+        if FarmRender.current is None or FarmRender.current.is_canceled:
             break
     yield from until(lambda: not is_rendering(), "the cross ends it")
     told["job"] = job
-    client = session.client_for(URL)
+    client = session.client_farm.client_for(URL)
     yield from until(lambda: client.job(job)["state"] == "canceled", "and cancels the job")
     told["looks"] = len(seen)
 
 
 def story():
-    yield from press(window(), "ESC", 100, 100)
+    yield from key(window(), "ESC", 100, 100)
     yield from animation()
     yield from refine()
     Path(PHOTOS, "told.json").write_text(json.dumps(told))
 
 
-run(story)
+tell(story, turn_s=0.02, quits=False)

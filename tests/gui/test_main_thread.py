@@ -11,11 +11,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from blenders import HERE
-from master_api import MasterApi
-from test_headless import Addon
+from support import screens
+from support.addon import Addon
+from support.api import MasterApi
+from support.paths import STORIES
 
-STORY = HERE / "gui" / "sending_in_blender.py"
+STORY = STORIES / "sending_in_blender.py"
 FRAME_S = 16e-3
 MEGABYTES = 512
 
@@ -26,7 +27,7 @@ bpy.ops.wm.save_userpref()
 """
 
 
-def test_the_main_thread_is_never_kept(farm, blender_program, screen, tmp_path, record_property):
+def test_the_main_thread_is_never_kept(quiet, farm, blender_program, screen, tmp_path, record_property):
     # Given an artist's Blender, a farm, and half a gigabyte beside her scene
     addon = Addon(farm, blender_program)
     addon.script(QUIET)
@@ -38,9 +39,8 @@ def test_the_main_thread_is_never_kept(farm, blender_program, screen, tmp_path, 
     master = farm.master()
 
     # When she checks the files and sends the job
-    environ = {**addon.environ, "DISPLAY": screen, "LIBGL_ALWAYS_SOFTWARE": "1"}
-    command = [blender_program.path, "--window-geometry", 0, 0, 1500, 950, blend, "--python", STORY]
-    done = farm.run([*command, "--", master.url, big], **environ)
+    command = blender_program.with_windows(STORY, master.url, big, blend=blend)
+    done = farm.run(command, **addon.environ, **screens.on(screen))
     assert done.code == 0, done.out + done.err
 
     # Then nothing of ours on the main thread took longer than a frame of the screen, but for the saving of the copy
@@ -52,7 +52,7 @@ def test_the_main_thread_is_never_kept(farm, blender_program, screen, tmp_path, 
 
 
 JOBS, SECONDS, HANDS = 1000, 3, 8
-BUSY = HERE / "gui" / "busy_lists_in_blender.py"
+BUSY = STORIES / "busy_lists_in_blender.py"
 
 
 class Updates:
@@ -86,7 +86,9 @@ class Updates:
             hand.join(60)
 
 
-def test_a_thousand_jobs_that_change_all_the_time(farm, blender_program, screen, tmp_path, record_property):
+def test_a_thousand_jobs_that_change_all_the_time(
+    quiet, farm, blender_program, screen, tmp_path, record_property
+):
     # Given an artist's Blender, and a farm of a thousand jobs
     addon = Addon(farm, blender_program)
     addon.script(QUIET)
@@ -98,12 +100,11 @@ def test_a_thousand_jobs_that_change_all_the_time(farm, blender_program, screen,
 
     # When all of them change while she looks at the list
     updates = Updates(master.url)
-    environ = {**addon.environ, "DISPLAY": screen, "LIBGL_ALWAYS_SOFTWARE": "1"}
-    command = [blender_program.path, "--window-geometry", 0, 0, 900, 950, "--python", BUSY, "--", master.url]
+    command = blender_program.with_windows(BUSY, master.url, JOBS, SECONDS, size=(900, 950))
     updates.start()
     began = time.monotonic()
     try:
-        done = farm.run([*command, JOBS, SECONDS], **environ)
+        done = farm.run(command, **addon.environ, **screens.on(screen))
     finally:
         updates.stop()
     rate = updates.count / (time.monotonic() - began)

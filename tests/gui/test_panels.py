@@ -5,12 +5,12 @@ import os
 import shutil
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-ADDON = HERE.parents[1] / "addon" / "netrender_rs"
+from support import screens
+from support.blender import with_tests
+from support.paths import ADDON, STORIES, TESTS
 
 ENABLE = """
 import bpy, sys
@@ -39,18 +39,19 @@ def environ(screen, tmp_path):
     (tmp_path / "scripts" / "addons" / "netrender_rs").symlink_to(ADDON)
     for name in ("config", "modules", "temporary"):
         (tmp_path / name).mkdir()
-    shutil.copy(HERE / "stub_native.py", tmp_path / "modules" / "netrender_native.py")
-    return {
-        **{k: v for k, v in os.environ.items() if not k.startswith("NETRENDER_")},
-        "DISPLAY": screen,
-        "LIBGL_ALWAYS_SOFTWARE": "1",
-        "BLENDER_USER_SCRIPTS": str(tmp_path / "scripts"),
-        "BLENDER_USER_CONFIG": str(tmp_path / "config"),
-        "PYTHONPATH": str(tmp_path / "modules"),
-        "XDG_DATA_HOME": str(tmp_path / "data"),
-        "TMPDIR": str(tmp_path / "temporary"),
-        "STUB_EXR": str(tmp_path / "picture.exr"),
-    }
+    shutil.copy(TESTS / "support" / "stub_native.py", tmp_path / "modules" / "netrender_native.py")
+    return with_tests(
+        {
+            **{k: v for k, v in os.environ.items() if not k.startswith("NETRENDER_")},
+            **screens.on(screen),
+            "BLENDER_USER_SCRIPTS": str(tmp_path / "scripts"),
+            "BLENDER_USER_CONFIG": str(tmp_path / "config"),
+            "PYTHONPATH": str(tmp_path / "modules"),
+            "XDG_DATA_HOME": str(tmp_path / "data"),
+            "TMPDIR": str(tmp_path / "temporary"),
+            "STUB_EXR": str(tmp_path / "picture.exr"),
+        }
+    )
 
 
 def run(command, environ):
@@ -71,8 +72,8 @@ def test_an_afternoon_with_the_panels(blender_program, environ, tmp_path, native
     )
     assert code == 0, said
     began = time.monotonic()
-    story = [program, "--enable-event-simulate", "--window-geometry", 0, 0, 1500, 950, "--python"]
-    code, said = run([*story, HERE / "panels_in_blender.py", "--", tmp_path], environ)
+    story = STORIES / "panels_in_blender.py"
+    code, said = run(blender_program.with_windows(story, tmp_path, simulated=True), environ)
     print(f"{time.monotonic() - began:.1f} s")
     assert code == 0, said
     assert "DONE" in said, said
@@ -84,8 +85,19 @@ def test_the_lists_and_their_buttons(blender_program, environ, tmp_path):
     program = blender_program.path
     code, said = run([program, "-b", "--python-exit-code", "1", "--python-expr", ENABLE], environ)
     assert code == 0, said
-    story = [program, "--enable-event-simulate", "--window-geometry", 0, 0, 700, 1000, "--python"]
-    code, said = run([*story, HERE / "lists_in_blender.py"], environ)
+    story = STORIES / "lists_in_blender.py"
+    code, said = run(blender_program.with_windows(story, size=(700, 1000), simulated=True), environ)
+    assert code == 0, said
+    assert "DONE" in said, said
+    assert "Traceback" not in said, said
+
+
+def test_a_switch_that_forbids_writing_is_put_right(blender_program, environ):
+    program = blender_program.path
+    code, said = run([program, "-b", "--python-exit-code", "1", "--python-expr", ENABLE], environ)
+    assert code == 0, said
+    story = STORIES / "locked_in_blender.py"
+    code, said = run(blender_program.with_windows(story), environ)
     assert code == 0, said
     assert "DONE" in said, said
     assert "Traceback" not in said, said

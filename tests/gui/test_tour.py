@@ -4,10 +4,11 @@
 import os
 import shutil
 
-import film
-from blenders import HERE
+from support import film, screens
+from support.blender import with_tests
+from support.paths import STORIES
 
-STORY = HERE / "gui" / "tour_in_blender.py"
+STORY = STORIES / "tour_in_blender.py"
 
 
 def test_an_artists_first_hour(farm, blender_program, two_hosts, package, screen, tmp_path):
@@ -24,24 +25,16 @@ def test_an_artists_first_hour(farm, blender_program, two_hosts, package, screen
         farm.slave(master, blender_program, "--threads", "1", name=name, wait=False)
 
     # When she goes through it
-    environ = {
-        "DISPLAY": screen,
-        "LIBGL_ALWAYS_SOFTWARE": "1",
-        "BLENDER_USER_SCRIPTS": str(tmp_path / "scripts"),
-        "BLENDER_USER_CONFIG": str(tmp_path / "config"),
-        "XDG_DATA_HOME": str(tmp_path / "data"),
-    }
-    command = [
-        blender_program.path,
-        "--enable-event-simulate",
-        "--window-geometry",
-        0,
-        0,
-        1500,
-        950,
-        "--python",
-    ]
-    done = farm.run([*command, STORY, "--", package[0], blend, master.url, tmp_path / "photos"], **environ)
+    environ = with_tests(
+        {
+            **screens.on(screen),
+            "BLENDER_USER_SCRIPTS": str(tmp_path / "scripts"),
+            "BLENDER_USER_CONFIG": str(tmp_path / "config"),
+            "XDG_DATA_HOME": str(tmp_path / "data"),
+        }
+    )
+    arguments = [package[0], blend, master.url, tmp_path / "photos"]
+    done = farm.run(blender_program.with_windows(STORY, *arguments, simulated=True), **environ)
     keep = os.environ.get("NETRENDER_PHOTOS")
     if keep:
         shutil.copytree(tmp_path / "photos", keep, dirs_exist_ok=True)

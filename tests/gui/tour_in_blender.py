@@ -5,33 +5,23 @@ for pictures of the screen. What she does is clicked; what a click did is looked
 """
 
 import importlib
-import subprocess
 import sys
 from pathlib import Path
 
 import bpy
 
-sys.path.insert(0, str(Path(__file__).parent))
-from hand import area, click, find, press, region_of, run, until, wheel, window
+from support.gui.mouse import click_at, find, key, press, wheel
+from support.gui.story import photograph, place, region_of, rest, tell, until, window
 
 ZIP, BLEND, URL, PHOTOS = sys.argv[sys.argv.index("--") + 1 :]
 
 
-def photograph(name):
-    for _ in range(10):
-        yield
-    subprocess.run(["import", "-window", "root", f"{PHOTOS}/{name}.png"], check=True)
-
-
-def rest(steps=15):
-    for _ in range(steps):
-        yield
+def show(name):
+    yield from photograph(f"{PHOTOS}/{name}.png")
 
 
 def press_button(kind, word, parts, region="WINDOW"):
-    at = yield from find(kind, word, parts, region)
-    assert at, f"there is no button for {word}"
-    yield from click(at)
+    yield from press(kind, word, lambda: find(kind, word, parts, region), region)
 
 
 def installed():
@@ -42,44 +32,44 @@ def installed():
 
 def install():
     # The splash goes. The next window opens where the mouse is.
-    yield from press(window(), "ESC", window().width // 2, window().height // 2)
+    yield from key(window(), "ESC", window().width // 2, window().height // 2)
     bpy.ops.screen.userpref_show("INVOKE_DEFAULT")
     bpy.context.preferences.active_section = "ADDONS"
     yield from rest()
-    where, _ = area("PREFERENCES")
+    where, _ = place("PREFERENCES")
     if bpy.app.version >= (4, 2):
         yield from choose_from_disk()
     else:
         yield from press_button("PREFERENCES", "preferences.addon_install", (0.75, 0.6, 0.9))
-    yield from until(lambda: area("FILE_BROWSER"), "a file browser opens")
+    yield from until(lambda: place("FILE_BROWSER"), "a file browser opens")
     yield from rest()
-    _, browser = area("FILE_BROWSER")
+    _, browser = place("FILE_BROWSER")
     browser.spaces.active.params.directory = str(Path(ZIP).parent).encode()
     browser.spaces.active.params.filename = Path(ZIP).name
     yield from rest()
     yield from press_button("FILE_BROWSER", "file.execute", (0.7, 0.8, 0.9, 0.5), region="EXECUTE")
-    yield from until(lambda: not area("FILE_BROWSER"), "it is installed")
+    yield from until(lambda: not place("FILE_BROWSER"), "it is installed")
     yield from rest()
-    yield from photograph("installed")
+    yield from show("installed")
     if bpy.app.version < (4, 2):  # later ones enable what they install
         enable = 'addon_enable(module="netrender_rs"'
         yield from press_button("PREFERENCES", enable, (0.07, 0.05, 0.09, 0.03, 0.11))
     yield from until(installed, "it is enabled")
-    yield from photograph("enabled")
+    yield from show("enabled")
     with bpy.context.temp_override(window=where):
         bpy.ops.wm.window_close()
 
 
 def choose_from_disk():
     """Install from Disk..., in the menu at the right end of the uppermost row: the key is its underlined letter."""
-    where, place = area("PREFERENCES")
-    ground = region_of(place)
+    where, editor = place("PREFERENCES")
+    ground = region_of(editor)
     unit = bpy.context.preferences.system.ui_scale * 20
     x, y = ground.x + ground.width - unit, ground.y + ground.height - unit
-    yield from click((where, x, y))
+    yield from click_at((where, x, y))
     yield from rest()
-    yield from photograph("menu")
-    yield from press(where, "I", x, y)
+    yield from show("menu")
+    yield from key(where, "I", x, y)
 
 
 WIDE, ICON = (0.5,), (0.985, 0.97)
@@ -96,79 +86,84 @@ def button(word, parts=WIDE):
     raise AssertionError(f"there is no button for {word}")
 
 
-def choose_mode(place):
+def press_in_panel(word, parts=WIDE):
+    """Presses a button of the render properties."""
+    yield from press("PROPERTIES", word, lambda: button(word, parts))
+
+
+def choose_mode(part):
     """Client, Master and Slave are three parts of one row."""
     where, _, y = yield from button("netrender.mode")
-    _, editor = area("PROPERTIES")
-    yield from click((where, editor.x + editor.width * place, y))
+    _, editor = place("PROPERTIES")
+    yield from click_at((where, editor.x + editor.width * part, y))
 
 
 def story():
     yield from install()
     bpy.ops.wm.open_mainfile(filepath=BLEND)
     yield from rest()
-    _, view = area("VIEW_3D")
+    _, view = place("VIEW_3D")
     view.ui_type = "PROPERTIES"
     yield from rest()
     view.spaces.active.context = "RENDER"
     yield from rest()
-    session = importlib.import_module(f"{installed()}.session")
+    session = importlib.import_module(f"{installed()}.runtime").session
     state = bpy.context.window_manager.netrender
     scene = bpy.context.scene
     settings = scene.netrender
-    client = session.client_for(URL)
+    client = session.client_farm.client_for(URL)
 
     # She presses the two arrows, and the master is there
-    yield from click((yield from button("netrender.find_master", ICON)))
+    yield from press_in_panel("netrender.find_master", ICON)
     yield from until(lambda: settings.client.master, "a master is found")
     assert settings.client.master == URL, settings.client.master
     yield from until(lambda: len(state.client_farm.slaves) == 2, "its slaves are seen")
-    yield from photograph("connected")
+    yield from show("connected")
 
     # Send Job, and its progress is seen
-    yield from click((yield from button("netrender.send_job")))
+    yield from press_in_panel("netrender.send_job")
     yield from until(lambda: state.last_job, "the job is sent")
     yield from until(
         lambda: len(state.client_farm.jobs) == 1 and state.client_farm.jobs[0].done, "it gets on"
     )
     yield from until(lambda: state.client_farm.jobs[0].status == "Finished", "it is finished", 120)
-    yield from photograph("finished")
+    yield from show("finished")
 
     # Get Frame brings it into an Image Editor
     scene.frame_current = 2
-    yield from click((yield from button("netrender.get_frame", ICON)))
+    yield from press_in_panel("netrender.get_frame", ICON)
     yield from until(lambda: state.last_file, "the frame is here")
-    yield from until(lambda: area("IMAGE_EDITOR"), "an image editor shows it")
-    _, editor = area("IMAGE_EDITOR")
+    yield from until(lambda: place("IMAGE_EDITOR"), "an image editor shows it")
+    _, editor = place("IMAGE_EDITOR")
     image = editor.spaces.active.image
     assert bpy.path.abspath(image.filepath) == state.last_file, image.filepath
     Path(PHOTOS, "frame.exr").write_bytes(Path(state.last_file).read_bytes())
-    yield from photograph("frame")
+    yield from show("frame")
 
     # A longer job: a slave is kept from it, and it is canceled
     scene.frame_end = 5000
-    yield from click((yield from button("netrender.send_job")))
+    yield from press_in_panel("netrender.send_job")
     yield from until(lambda: state.last_job == 2, "the second job is sent")
     yield from until(lambda: state.client_farm.selected_job().number == 2, "it is selected")
-    yield from click((yield from button("netrender.blacklist_slave", ICON)))
+    yield from press_in_panel("netrender.blacklist_slave", ICON)
     yield from until(lambda: client.job(2)["blacklist"], "a slave is kept from it")
     at = yield from button("netrender.cancel_job", ICON)
-    yield from click(at)
+    yield from click_at(at)
     yield from rest()
-    yield from press(at[0], "RET", at[1], at[2])  # yes, really
+    yield from key(at[0], "RET", at[1], at[2])  # yes, really
     yield from until(lambda: client.job(2)["state"] == "canceled", "it is canceled")
-    yield from photograph("canceled")
+    yield from show("canceled")
 
     # This machine renders, too
     yield from choose_mode(0.83)
     yield from until(lambda: settings.mode == "SLAVE", "the mode is Slave")
-    yield from click((yield from button("netrender.find_master", ICON)))
+    yield from press_in_panel("netrender.find_master", ICON)
     yield from until(lambda: settings.slave.master == URL, "the slave's master is found")
-    yield from click((yield from button("netrender.start_slave")))
+    yield from press_in_panel("netrender.start_slave")
     yield from until(lambda: session.slave.snapshot["state"] == "idle", "it waits for work")
-    yield from photograph("slave")
-    yield from click((yield from button("netrender.stop_slave")))
-    yield from until(lambda: not session.slave.running(), "it is stopped")
+    yield from show("slave")
+    yield from press_in_panel("netrender.stop_slave")
+    yield from until(lambda: not session.slave.is_running(), "it is stopped")
 
 
-run(story)
+tell(story, turn_s=0.02, quits=False)

@@ -20,8 +20,7 @@ import sys
 
 import bpy
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import media
+from scenes import media
 
 FOLDER, STYLE = sys.argv[sys.argv.index("--") + 1 :]
 FIRST, LAST = 8, 10

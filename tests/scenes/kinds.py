@@ -12,8 +12,7 @@ import sys
 
 import bpy
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import media
+from scenes import media
 
 FOLDER, WANTED = sys.argv[sys.argv.index("--") + 1 :]
 KINDS = {}
@@ -545,7 +544,6 @@ def ies(place):
 def osl(place):
     """Blender without OSL keeps the path and compiles nothing."""
     media.make_text(place("grey.osl"), "shader grey(output color C = 0) { C = 0.5; }\n")
-    media.make_text(place("grey.oso"))
     node = node_tree_of(bpy.data.materials.new("Script")).nodes.new("ShaderNodeScript")
     node.mode = "EXTERNAL"
     node.filepath = place.raw("grey.osl")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import pytest
-from web.farm_of_jobs import FarmOfJobs
+
+from support.farm_of_jobs import FarmOfJobs
 
 
 @pytest.fixture

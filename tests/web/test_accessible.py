@@ -2,8 +2,9 @@
 """What axe-core finds against WCAG 2 A and AA on each page: nothing, light and dark, desktop and phone."""
 
 import pytest
-from web.browser import DESKTOP, PHONE
-from web.farm_of_jobs import FarmOfJobs
+
+from support.browser import DESKTOP, PHONE
+from support.farm_of_jobs import FarmOfJobs
 
 PAGES = {
     "overview": ("", "tr[data-job]"),

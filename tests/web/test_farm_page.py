@@ -3,8 +3,8 @@
 
 import re
 
-from processes import wait_until
-from web.browser import Keys
+from support.browser import Keys
+from support.farm import wait_until
 
 
 def test_a_slave_says_what_it_is_and_does(jobs, browser):

@@ -5,11 +5,11 @@ import io
 import re
 import zipfile
 
-from blenders import SCENES
-from master_api import MasterApi
-from processes import wait_until
-from web.browser import Keys
-from web.farm_of_jobs import TEXTURE, FarmOfJobs, fail
+from support.api import FakeSlave, MasterApi
+from support.blender import SCENES
+from support.browser import Keys
+from support.farm import wait_until
+from support.farm_of_jobs import TEXTURE, FarmOfJobs, fail
 
 
 def test_a_frame_is_looked_at_compared_and_played(jobs, browser):
@@ -49,6 +49,27 @@ def test_a_frames_files_are_downloaded(jobs, browser):
     for name in (f"render_{job}_2.exr", f"thumb_{job}_2.jpg", f"log_{job}_2.log"):
         browser.click(f".downloads a[href^='/{name}']")
         assert browser.downloaded(name) == jobs.api.get(name).body
+
+
+def test_what_file_output_nodes_wrote_is_downloaded(jobs, browser):
+    # Given a frame of a job that its slaves do not take, handed in with such files
+    barn = jobs.submit("Barn", "1")
+    jobs.api.wait(barn)
+    job = jobs.submit("Files", "1", tags=["elsewhere"])
+    slave = FakeSlave(jobs.api)
+    outputs = {
+        "File Output/beauty_0001.png": b"a png",
+        'Node/a "b" \u5c42.html': b"<script>alert(1)</script>",
+    }
+    film = jobs.api.get(f"render_{barn}_1.exr").body
+    assert slave.hand_in(job, 1, film, outputs).status == 200
+    slave.leave()
+    # When they are clicked, then they are downloaded, whatever they are called
+    browser.open(f"{jobs.url}/#/jobs/{job}/frames/1")
+    for at, (path, name) in enumerate(zip(outputs, ("beauty_0001.png", "a _b_ _.html"), strict=True)):
+        browser.reads(path, ".downloads")
+        browser.click(f".downloads a[href$='outputs/{at}']")
+        assert browser.downloaded(name) == outputs[path]
 
 
 def test_a_list_of_addresses_is_one_that_wget_takes(jobs, browser, tmp_path):
@@ -267,7 +288,7 @@ def test_a_log_is_followed_while_the_frame_renders(farm, browser):
 
 def test_a_real_frame_is_seen(farm, browser, blender_program, tmp_path):
     blend = tmp_path / "small.blend"
-    blender_program.run(SCENES / "small.py", blend, tmp_path / "texture.png")
+    blender_program.run_forked(SCENES / "small.py", blend, tmp_path / "texture.png")
     master = farm.master()
     farm.slave(master, blender_program)
     browser.open(f"{master.url}/#/")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The monitor's page of a job: its frames, its settings, and what can be done with them."""
 
-from processes import wait_until
-from web.browser import Keys
-from web.farm_of_jobs import fail, state
+from support.browser import Keys
+from support.farm import wait_until
+from support.farm_of_jobs import fail, state
 
 
 def test_a_job_is_paused_resumed_canceled_requeued_and_deleted(queue, browser):
@@ -197,3 +197,19 @@ def test_the_times_of_frames_are_drawn(jobs, browser):
     browser.find(".plot .bars")
     assert browser.attribute(".plot .bars", "d").count("M") == 10
     browser.reads("render-1", ".times")
+
+
+def test_what_may_differ_stands_on_the_page_of_the_job_and_of_each_frame(queue, browser):
+    warning = {
+        "kind": "simulation", "severity": "may_differ", "where": "Object 'Grid'",
+        "message": "its <b>cloth</b> ends at frame 2", "hint": "Bake it",
+    }  # fmt: skip
+    sure = queue.submit("Sure", "1-2")
+    unsure = queue.submit("Unsure", "1-2", warnings=[warning])
+    for page in ("", "/frames/2"):
+        browser.open(f"{queue.url}/#/jobs/{unsure}{page}")
+        for words in ("May differ from what", "Object 'Grid': its <b>cloth</b> ends at frame 2", "Bake it"):
+            browser.reads(words, ".warnings")
+        browser.open(f"{queue.url}/#/jobs/{sure}{page}")
+        browser.reads("Sure", ".crumbs" if page else "h1")
+        assert browser.all(".warnings") == []

@@ -3,9 +3,10 @@
 the farm. Here: what holds on every page; the pages have tests of their own."""
 
 import pytest
-from processes import wait_until
-from web.browser import PHONE, Keys
-from web.farm_of_jobs import FarmOfJobs, state
+
+from support.browser import PHONE, Keys
+from support.farm import wait_until
+from support.farm_of_jobs import FarmOfJobs, state
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The monitor's first page: what jobs and slaves do, at a glance."""
 
-from processes import wait_until
-from web.browser import Keys
-from web.farm_of_jobs import state
+from support.browser import Keys
+from support.farm import wait_until
+from support.farm_of_jobs import state
 
 
 def test_the_overview_shows_the_farm_as_it_changes(jobs, browser):

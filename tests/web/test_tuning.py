@@ -3,10 +3,11 @@
 for on the farm."""
 
 import pytest
-from chaos import fake_blender
-from master_api import FakeSlave
-from processes import wait_until
-from web.farm_of_jobs import FakeProgram, FarmOfJobs
+
+from support import fake_blender
+from support.api import FakeSlave
+from support.farm import wait_until
+from support.farm_of_jobs import FarmOfJobs
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_a_slave_that_is_not_there_is_set_for_its_next_start(jobs, browser):
     browser.fill("#set-threads", "2")
     browser.act("save")
     browser.reads("from its next start on", "#use-threads")
-    service = jobs.env.slave(jobs.master, FakeProgram, name="render-1", wait=False)
+    service = jobs.env.slave(jobs.master, jobs.blender, name="render-1", wait=False)
     jobs.env.await_line(service, "set from the master")
     browser.reads("in use", "#use-threads")
     assert [one["threads"] for one in jobs.api.slaves()] == [2]

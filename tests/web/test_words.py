@@ -5,18 +5,19 @@ import json
 import re
 
 import pytest
-from processes import ROOT
 
-PAGE = ROOT / "rust" / "farm" / "src" / "master" / "web"
+from support.farm import ROOT
+
+PAGE = ROOT / "rust" / "master" / "web"
 TEXT = r'"(?:[^"\\]|\\.)*"'
 # People's words for states come from the master; units are put together in format.js.
-FROM_ELSEWHERE = {"Queued", "{n} min", "{n} h", "{n} d"}
+FROM_ELSEWHERE = {"Queued", "Baking", "{n} min", "{n} h", "{n} d"}
 
 
 def texts():
     """What is given to t() and plural(), both branches of a choice between two texts included."""
     found = set()
-    for path in [*PAGE.glob("*.js"), *PAGE.glob("pages/*.js")]:
+    for path in [*PAGE.glob("*.js"), *PAGE.glob("pages/*.js"), *PAGE.glob("parts/*.js")]:
         source = path.read_text()
         for call in re.finditer(r"\b(?:t|plural)\(", source):
             depth, at = 1, call.end()

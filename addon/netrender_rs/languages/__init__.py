@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's words in other languages than English, one module for each. Blender's own translations come first: what
-it has a word for looks as everywhere in Blender. Not translated are what the compiled part and the farm say, and logs.
+"""Translations of the add-on, one module for each language. Blender's own come first: a word that
+Blender has looks as everywhere in Blender. Sentences of the compiled module and of the farm, and
+logs, are not translated.
 """
 
 from bpy.app import translations
@@ -14,7 +15,7 @@ rpt_ = getattr(translations, "pgettext_rpt", translations.pgettext_tip)
 LANGUAGES = {"de": de}
 
 
-def messages(language):
+def messages(language) -> dict[tuple[str, str], str]:
     """{(context, English): translation}, as Blender takes it."""
     return {
         **{("*", english): words for english, words in language.WORDS.items()},
@@ -22,9 +23,9 @@ def messages(language):
     }
 
 
-def register():
+def register() -> None:
     translations.register(__package__, {locale: messages(words) for locale, words in LANGUAGES.items()})
 
 
-def unregister():
+def unregister() -> None:
     translations.unregister(__package__)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""German. As Blender's German says it: a frame is a Bild, buttons and descriptions are infinitives."""
+"""German, in Blender's own words: a frame is a Bild, buttons and descriptions are infinitives."""
 
 # Labels of buttons.
 BUTTONS = {
@@ -14,6 +14,7 @@ BUTTONS = {
     "Find Master": "Master suchen",
     "Get Animation": "Animation holen",
     "Get Frame": "Bild holen",
+    "Hold": "Festhalten",
     "Get JPEGs": "JPEGs holen",
     "Keep Slave from Job": "Slave vom Job ausschließen",
     "Let Slave Have Job Again": "Slave wieder zum Job zulassen",
@@ -30,7 +31,6 @@ BUTTONS = {
     "Send Current Frame": "Aktuelles Bild senden",
     "Send Job": "Job senden",
     "Set Priority": "Priorität setzen",
-    "Show News": "Neues zeigen",
     "Start Service": "Dienst starten",
     "Starting": "Startet",
     "Stop Service": "Dienst beenden",
@@ -75,6 +75,7 @@ WORDS = {
     "Send Anyway": "Trotzdem senden",
     "Sent Along": "Mitgesendet",
     "Settings": "Einstellungen",
+    "Simulations": "Simulationen",
     "Slave Timeout (s)": "Frist für Slaves (s)",
     "Split Frames": "Bilder aufteilen",
     "Threads Mode": "Thread-Modus",
@@ -86,7 +87,9 @@ WORDS = {
     "A GPU if there is one that Blender can use, else the CPU":
         "Eine GPU, falls Blender eine nutzen kann, sonst die CPU",
     "A number of your own, to leave some for other work": "Eine eigene Anzahl, um andere Arbeit nicht zu behindern",
+    "As They Are": "Wie sie sind",
     "Auto-Detect": "Automatische Erkennung",
+    "Bake First": "Zuerst backen",
     "Each slave some lines, however many frames and slaves there are":
         "Jeder Slave einige Zeilen, wie viele Bilder und Slaves es auch sind",
     "Every Frame": "Jedes Bild",
@@ -94,6 +97,18 @@ WORDS = {
     "Fixed": "Fest",
     "By samples, however many frames and slaves there are":
         "Nach Abtastwerten, wie viele Bilder und Slaves es auch sind",
+    "In Order": "Der Reihe nach",
+    "One slave at a time renders the frames one after the other. Slower, and it suits what can't be baked":
+        "Ein Slave zur Zeit rendert die Bilder nacheinander. Langsamer, und richtig für das, was nicht gebacken werden "
+        "kann",
+    "One slave bakes them up to the last frame, then all slaves render from what it baked":
+        "Ein Slave backt sie bis zum letzten Bild, dann rendern alle Slaves mit dem Gebackenen",
+    "Slaves render the frames in any order. Right where all is baked":
+        "Slaves rendern die Bilder in beliebiger Reihenfolge. Richtig, wenn alles gebacken ist",
+    "What happens to simulations that are not baked (cloth, soft and rigid bodies, particles, dynamic paint, "
+    "simulation zones). Each of their frames follows from the one before":
+        "Was mit Simulationen geschieht, die nicht gebacken sind (Stoff, weiche und starre Körper, Partikel, "
+        "dynamisches Malen, Simulationszonen). Jedes ihrer Bilder folgt aus dem vorigen",
     "Keep the jobs and hand out work": "Jobs verwahren und Arbeit verteilen",
     "NVIDIA with hardware ray tracing": "NVIDIA mit Raytracing in Hardware",
     "Off": "Aus",
@@ -143,7 +158,8 @@ WORDS = {
     "Open the folder where frames of this job were put": "Den Ordner öffnen, in dem Bilder dieses Jobs abgelegt wurden",
     "Open the master's own page in a web browser: every job, slave and frame, live":
         "Die Seite des Masters im Webbrowser öffnen: alle Jobs, Slaves und Bilder, live",
-    "Part of Network Render: shows what is new": "Teil von Netzwerk-Rendern: zeigt, was neu ist",
+    "Part of Network Render: allows scripts to write again":
+        "Teil von Netzwerk-Rendern: erlaubt Skripten wieder das Schreiben",
     "Remove this job from the farm, with its files and all its frames. What was picked up stays":
         "Diesen Job mit seinen Dateien und allen Bildern von der Farm entfernen. Was abgeholt wurde, bleibt",
     "Render for the farm in the background, in Blender processes of their own":
@@ -191,7 +207,7 @@ WORDS = {
     "Higher goes first": "Höhere kommt zuerst",
     "Host, host:port or URL of the master. Empty: this machine's default, else the first master heard":
         "Host, Host:Port oder URL des Masters. Leer: der Standard dieses Rechners, sonst der erste gehörte Master",
-    "How long samples of a frame that slaves render together shall take before they are sent: a crash costs no more":
+    "How long samples of a frame that slaves render together may take before they are sent: a crash costs no more":
         "Wie lange Abtastwerte eines gemeinsam gerenderten Bildes dauern sollen, bevor sie gesendet werden: mehr "
         "kostet ein Absturz nicht",
     "How many threads rendering may use": "Wie viele Threads das Rendern nutzen darf",
@@ -303,6 +319,7 @@ WORDS = {
     "Nothing is missing": "Nichts fehlt",
     "Paused": "Angehalten",
     "Paused: gets no work": "Angehalten: bekommt keine Arbeit",
+    "Baking": "Am Backen",
     "Queued": "Wartend",
     "Queueing": "Wird eingereiht",
     "Ready": "Bereit",
@@ -377,6 +394,19 @@ WORDS = {
     "{} files, 1 problem": "{} Dateien, 1 Problem",
     "{} files, nothing is missing": "{} Dateien, nichts fehlt",
     "{} files, {} problems": "{} Dateien, {} Probleme",
+    "{} files; frames may differ from those that this Blender renders, see Files": (
+        "{} Dateien; Bilder können anders aussehen, als dieses Blender sie rendert, siehe Dateien"
+    ),
+    "Frames of job {} may differ from those that this Blender renders, see Files": (
+        "Bilder von Job {} können anders aussehen, als dieses Blender sie rendert, siehe Dateien"
+    ),
+    "Frames may differ from those that this Blender renders": (
+        "Bilder können anders aussehen, als dieses Blender sie rendert"
+    ),
+    "Frames may differ from those that the artist's Blender renders:": (
+        "Bilder können anders aussehen, als das Blender des Künstlers sie rendert:"
+    ),
+    "and {} more, see the monitor": "und {} weitere, siehe Monitor",
     "{} is not paused": "{} ist nicht angehalten",
     "{} is not there now": "{} ist gerade nicht da",
     "{} is paused already": "{} ist schon angehalten",
@@ -397,6 +427,15 @@ WORDS = {
     "View layer {} is not there in each view": "Der View-Layer {} ist nicht in jeder Ansicht da",
     "The film of frame {} does not fit this scene's resolution. Open the scene as it was sent":
         "Der Film von Bild {} passt nicht zur Auflösung dieser Szene. Die Szene öffnen, wie sie gesendet wurde",
+    "Getting the files of File Output nodes": "Dateien der Dateiausgabe-Nodes werden geholt",
+    "The files of File Output nodes for frame {} did not come":
+        "Die Dateien der Dateiausgabe-Nodes von Bild {} kamen nicht",
+    "This scene has no File Output node '{}'. Its files: netrender get {} --what outputs":
+        "Diese Szene hat keinen Dateiausgabe-Node '{}'. Seine Dateien: netrender get {} --what outputs",
+    "Scene '{}' is made of other scenes, and their layers are not in its film. Choose another format than "
+    "multilayer EXR in Output > File Format, or get the films with Get Frame":
+        "Szene '{}' besteht aus anderen Szenen, deren Layer nicht in ihrem Film sind. Unter Ausgabe > Dateiformat ein "
+        "anderes Format als Multilayer-EXR wählen oder die Filme mit Bild holen abrufen",
     "The scene was not sent": "Die Szene wurde nicht gesendet",
     "all of it is there, denoising and compositing": "alles ist da, Entrauschen und Compositing",
     "no slave could render it": "kein Slave konnte es rendern",

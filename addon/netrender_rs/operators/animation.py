@@ -1,25 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A job's frames through Blender's own render: shown in its window, composited, written where and as the scene says."""
+"""Frames of a job played through Blender's own render: shown in its window, composited, written
+where and as the scene says. And fetching them as JPEGs.
+"""
 
 import os
 
 import bpy
 from bpy.props import IntProperty, StringProperty
 
-from .. import handing_over, native, session, settings, takes
+from .. import native, submission, whole_picture
+from ..farm_render import FarmRender, runs
 from ..languages import rpt_
+from ..playback import play
+from ..props import effective
+from ..runtime import Background, session
+from .base import Waiting
 from .send import Send
-from .waiting import Waiting
 
 
-def obstacle():
+def obstacle(scene: bpy.types.Scene) -> str:
+    """Why nothing can be played now; "" when it can."""
     if bpy.app.is_job_running("RENDER"):
         return rpt_("Blender is rendering")
-    return ""
+    return whole_picture.obstacle(scene)
 
 
-class Plays:
-    """Plays a take when the work before it is done. A script waits for the end of all of it."""
+class Plays(Waiting):
+    """Plays frames when the work before that is done. A script waits for the end of all of it."""
 
     _is_script = True
 
@@ -27,25 +34,25 @@ class Plays:
         self._is_script = False
         return super().invoke(context, event)
 
-    def play(self, context, take):
+    def play(self, context, render: FarmRender) -> None:
         scene = context.scene
-        if scene.render.is_movie_format and len(takes.runs(take.frames)) > 1:
-            take.end()
+        if scene.render.is_movie_format and len(runs(render.frames)) > 1:
+            render.end()
             raise ValueError(
                 rpt_(
                     "These frames have gaps and cannot go into one movie. Choose an image format in "
                     "Output > File Format"
                 )
             )
-        takes.play(take, scene, self._is_script, ended)
-        if self._is_script and take.problem:
-            raise ValueError(take.problem)
+        play(render, scene, self._is_script, say_problem)
+        if self._is_script and render.problem:
+            raise ValueError(render.problem)
 
 
-def ended(take):
-    """The panel says what did not come; what came is seen in the render window."""
-    if take.problem and not take.is_canceled:
-        session.say(take.problem)
+def say_problem(render: FarmRender) -> None:
+    """Says in the panel what did not come; what came is seen in the render window."""
+    if render.problem and not render.is_canceled:
+        session.notices.say(render.problem)
 
 
 class NETRENDER_OT_animate(Plays, Send, bpy.types.Operator):
@@ -58,17 +65,17 @@ class NETRENDER_OT_animate(Plays, Send, bpy.types.Operator):
 
     @classmethod
     def obstacle(cls, context):
-        return super().obstacle(context) or obstacle()
+        return super().obstacle(context) or obstacle(context.scene)
 
     def finish(self, context, work):
         scene = context.scene
         given = scene.netrender.job.frames.strip()
         frames = native.module().frames(given) if given else None
         frames = frames or list(range(scene.frame_start, scene.frame_end + 1, scene.frame_step))
-        self.play(context, takes.Take(scene, settings.engine_of(scene), frames, work.snapshot["job"]))
+        self.play(context, FarmRender(scene, effective.engine_of(scene), frames, work.snapshot["job"]))
 
 
-class NETRENDER_OT_get_animation(Plays, Waiting, bpy.types.Operator):
+class NETRENDER_OT_get_animation(Plays, bpy.types.Operator):
     bl_idname = "netrender.get_animation"
     bl_label = "Get Animation"
     bl_description = (
@@ -84,14 +91,14 @@ class NETRENDER_OT_get_animation(Plays, Waiting, bpy.types.Operator):
     )
 
     @classmethod
-    def obstacle(cls, _context):
-        return obstacle()
+    def obstacle(cls, context):
+        return obstacle(context.scene)
 
     def begin(self, context):
-        number = self.job or session.last_job
+        number = self.job or session.sent_jobs.last
         if not number:
             raise ValueError(rpt_("No job was sent from this Blender yet. Give the number of the job to get"))
-        return session.Background(handing_over.client_for(context.scene).job, number)
+        return Background(submission.client_for(context.scene).job, number)
 
     def finish(self, context, work):
         detail = work.result
@@ -99,7 +106,10 @@ class NETRENDER_OT_get_animation(Plays, Waiting, bpy.types.Operator):
         if not frames:
             raise ValueError(rpt_("No frame of job {} is finished yet").format(detail["id"]))
         scene = context.scene
-        self.play(context, takes.Take(scene, detail["spec"]["engine"], frames, detail["id"], is_own=False))
+        self.play(
+            context,
+            FarmRender(scene, detail["spec"]["engine"], frames, detail["id"], is_own=False),
+        )
 
 
 class NETRENDER_OT_get_jpegs(Waiting, bpy.types.Operator):
@@ -122,16 +132,14 @@ class NETRENDER_OT_get_jpegs(Waiting, bpy.types.Operator):
     )
 
     def begin(self, context):
-        number = self.job or session.last_job
+        number = self.job or session.sent_jobs.last
         if not number:
             raise ValueError(rpt_("No job was sent from this Blender yet. Give the number of the job to get"))
         output = os.path.dirname(os.path.abspath(bpy.path.abspath(context.scene.render.filepath)))
         folder = os.path.abspath(bpy.path.abspath(self.directory)) if self.directory else ""
         folder = folder or os.path.join(output, f"job_{number}_jpeg")
-        client = handing_over.client_for(context.scene)
-        transfer = session.Transfer(client.fetch(number, "", "jpg", folder), "Getting JPEGs")
-        session.transfers.append(transfer)
-        return transfer
+        client = submission.client_for(context.scene)
+        return session.transfers.start(client.fetch(number, "", "jpg", folder), "Getting JPEGs")
 
     def finish(self, _context, work):
         files = work.snapshot["files"]

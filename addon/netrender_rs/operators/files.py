@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The artist's own list of files and folders to send along, for what no tracer can see: files that scripts open, or
-that USD and MaterialX files name. It is kept with the scene.
+"""The artist's own list of files and folders to send along, for what no tracer can see: files that
+scripts open, or that USD and MaterialX files name. It is kept with the scene.
 """
 
 import os

@@ -1,30 +1,43 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be done to a job on the farm."""
+"""Commands about a job on the farm."""
+
+from collections.abc import Callable
 
 import bpy
 from bpy.props import BoolProperty, IntProperty
 
-from .. import native, session
+from .. import native, submission
 from ..languages import rpt_
-from .farm import client_of_panel, mirror_of, unreachable
-from .waiting import NeedsNative
+from ..props.farm_rows import NETRENDER_PG_farm, NETRENDER_PG_job_row
+from ..runtime import session
+from .base import NeedsNative
 
 
-def shown_farm(context):
-    """The lists that a button is drawn beside; None for scripts. It, and not a row, is what the panel hands to its
-    buttons: rows move in memory.
+def rows_beside(context) -> NETRENDER_PG_farm | None:
+    """The lists that a button is drawn beside; None for scripts. They, and not a row, are what the
+    panel hands to its buttons: rows move in memory.
     """
     return getattr(context, "netrender_farm", None)
 
 
-class Asking(NeedsNative):
-    """Asks the farm for something. Pressed as a button it returns at once: the lists show the outcome, and the panel
-    what went wrong. Called from a script it returns, or raises, when the master has answered.
+def client_for(context):
+    """The native Client for the farm that the panels show: the scene's master, or the one in this
+    Blender.
+    """
+    if context.scene.netrender.mode == "MASTER":
+        return session.master_farm.client()
+    return submission.client_for(context.scene)
+
+
+class FarmCommand(NeedsNative):
+    """A request to the farm. Pressed as a button it returns at once: the lists show the outcome,
+    and the panel what went wrong. Called from a script it returns, or raises, when the master has
+    answered.
     """
 
     confirms = False
 
-    # A popup that asks whether it is meant runs the operator as a script does.
+    # The popup that asks for confirmation runs the operator as a script does.
     is_pressed: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context, event):
@@ -35,22 +48,22 @@ class Asking(NeedsNative):
 
     def execute(self, context):
         try:
-            call = self.question(context, client_of_panel(context))
+            call = self.request(context, client_for(context))
             if self.is_pressed:
-                session.do_errand(call)
+                session.errands.do(call)
             else:
                 call()
         except (RuntimeError, ValueError, *native.errors()) as error:
             return self.refuse(error)
         return {"FINISHED"}
 
-    def question(self, context, client):
-        """A function without arguments that asks. Raises ValueError when there is nothing to ask about."""
+    def request(self, context, client) -> Callable[[], None]:
+        """The call that asks. Raises ValueError when there is nothing to ask about."""
         raise NotImplementedError
 
 
-class OnJob(Asking):
-    """`unfit(row)`: why it makes no sense for the selected job; "" when it does."""
+class JobCommand(FarmCommand):
+    """A request about one job: `ask(client, number)`."""
 
     job: IntProperty(
         name="Job",
@@ -64,33 +77,35 @@ class OnJob(Asking):
         return job_obstacle(context, cls.unfit)
 
     @classmethod
-    def unfit(cls, _row):
+    def unfit(cls, _row: NETRENDER_PG_job_row) -> str:
+        """Why the command makes no sense for the selected job; "" when it does."""
         return ""
 
-    def question(self, context, client):
+    def request(self, context, client):
         # The operator is gone when the answer comes.
         ask, number = self.ask, number_of_job(self.job, context)
         return lambda: ask(client, number)
 
     @staticmethod
-    def ask(client, number):
+    def ask(client, number: int) -> None:
         raise NotImplementedError
 
 
-def job_obstacle(context, unfit):
-    shown = shown_farm(context)
-    if shown is None:
+def job_obstacle(context, unfit: Callable[[NETRENDER_PG_job_row], str]) -> str:
+    """Why a button about the selected job makes no sense; "" when it does, and for scripts."""
+    rows = rows_beside(context)
+    if rows is None:
         return ""
-    row = shown.selected_job()
-    return unreachable(shown.mirror()) or (rpt_("Select a job first") if row is None else unfit(row))
+    row = rows.selected_job()
+    return session.farm_of(rows).why_unreachable() or (
+        rpt_("Select a job first") if row is None else unfit(row)
+    )
 
 
-def number_of_job(given, context):
-    """Raises ValueError when no job is meant."""
-    state = context.window_manager.netrender
-    is_master = context.scene.netrender.mode == "MASTER"
-    row = (state.master_farm if is_master else state.client_farm).selected_job()
-    number = given or (row.number if row is not None else 0) or session.last_job
+def number_of_job(given: int, context) -> int:
+    """The job that a command is about. Raises ValueError when none is meant."""
+    row = context.window_manager.netrender.shown_rows(context.scene).selected_job()
+    number = given or (row.number if row is not None else 0) or session.sent_jobs.last
     if not number:
         raise ValueError(
             rpt_("No job is selected, and none was sent from this Blender yet. Give the number of the job")
@@ -98,7 +113,7 @@ def number_of_job(given, context):
     return number
 
 
-class NETRENDER_OT_cancel_job(OnJob, bpy.types.Operator):
+class NETRENDER_OT_cancel_job(JobCommand, bpy.types.Operator):
     """Cancel this job. Frames that are finished can still be picked up"""
 
     bl_idname = "netrender.cancel_job"
@@ -114,7 +129,7 @@ class NETRENDER_OT_cancel_job(OnJob, bpy.types.Operator):
         client.cancel(number)
 
 
-class NETRENDER_OT_pause_job(OnJob, bpy.types.Operator):
+class NETRENDER_OT_pause_job(JobCommand, bpy.types.Operator):
     """Hand out no more frames of this job. What slaves render now is finished"""
 
     bl_idname = "netrender.pause_job"
@@ -129,7 +144,7 @@ class NETRENDER_OT_pause_job(OnJob, bpy.types.Operator):
         client.pause(number)
 
 
-class NETRENDER_OT_resume_job(OnJob, bpy.types.Operator):
+class NETRENDER_OT_resume_job(JobCommand, bpy.types.Operator):
     """Go on with this job"""
 
     bl_idname = "netrender.resume_job"
@@ -144,7 +159,7 @@ class NETRENDER_OT_resume_job(OnJob, bpy.types.Operator):
         client.resume(number)
 
 
-class NETRENDER_OT_requeue_job(OnJob, bpy.types.Operator):
+class NETRENDER_OT_requeue_job(JobCommand, bpy.types.Operator):
     """Try the frames again that failed or were canceled"""
 
     bl_idname = "netrender.requeue_job"
@@ -161,7 +176,7 @@ class NETRENDER_OT_requeue_job(OnJob, bpy.types.Operator):
         client.requeue(number)
 
 
-class NETRENDER_OT_delete_job(OnJob, bpy.types.Operator):
+class NETRENDER_OT_delete_job(JobCommand, bpy.types.Operator):
     """Remove this job from the farm, with its files and all its frames. What was picked up stays"""
 
     bl_idname = "netrender.delete_job"
@@ -173,7 +188,7 @@ class NETRENDER_OT_delete_job(OnJob, bpy.types.Operator):
         client.delete(number)
 
 
-class NETRENDER_OT_set_priority(OnJob, bpy.types.Operator):
+class NETRENDER_OT_set_priority(JobCommand, bpy.types.Operator):
     """Say how soon this job gets its turn"""
 
     bl_idname = "netrender.set_priority"
@@ -183,12 +198,12 @@ class NETRENDER_OT_set_priority(OnJob, bpy.types.Operator):
         name="Priority", description="Higher goes first", default=50, min=0, max=100, options={"SKIP_SAVE"}
     )
 
-    def question(self, context, client):
+    def request(self, context, client):
         number, priority = number_of_job(self.job, context), self.priority
         return lambda: client.edit(number, {"priority": priority})
 
 
-class NETRENDER_OT_cancel_all(Asking, bpy.types.Operator):
+class NETRENDER_OT_cancel_all(FarmCommand, bpy.types.Operator):
     """Cancel every job of the farm that is not over, those of others too"""
 
     bl_idname = "netrender.cancel_all"
@@ -197,13 +212,13 @@ class NETRENDER_OT_cancel_all(Asking, bpy.types.Operator):
 
     @classmethod
     def obstacle(cls, context):
-        if shown_farm(context) is None:
+        if rows_beside(context) is None:
             return ""
-        farm = mirror_of(context)
-        under_way = any(job["state"] in ("active", "paused") for job in farm.jobs.values())
-        return unreachable(farm) or ("" if under_way else rpt_("All jobs are over"))
+        farm = session.shown_farm(context)
+        under_way = any(job["state"] in ("active", "paused") for job in farm.lists.jobs.values())
+        return farm.why_unreachable() or ("" if under_way else rpt_("All jobs are over"))
 
-    def question(self, _context, client):
+    def request(self, _context, client):
         return client.cancel_all
 
 
@@ -213,23 +228,24 @@ class NETRENDER_OT_open_folder(NeedsNative, bpy.types.Operator):
     bl_idname = "netrender.open_folder"
     bl_label = "Open Folder"
 
-    job: OnJob.__annotations__["job"]
+    job: JobCommand.__annotations__["job"]
 
     @classmethod
     def obstacle(cls, context):
-        shown = shown_farm(context)
-        if shown is None:
+        rows = rows_beside(context)
+        if rows is None:
             return ""
-        row = shown.selected_job()
+        row = rows.selected_job()
         if row is None:
             return rpt_("Select a job first")
-        picked_up = session.folder_of(shown.mirror(), row.number)
-        return "" if picked_up else rpt_("No frame of job {} was picked up yet").format(row.number)
+        folder = session.fetched_frames.folder_of(rows.is_master, row.number)
+        return "" if folder else rpt_("No frame of job {} was picked up yet").format(row.number)
 
     def execute(self, context):
         try:
             number = number_of_job(self.job, context)
-            folder = session.folder_of(mirror_of(context), number)
+            is_master = session.shown_farm(context) is session.master_farm
+            folder = session.fetched_frames.folder_of(is_master, number)
             if not folder:
                 raise ValueError(rpt_("No frame of job {} was picked up yet. Press Get Frame").format(number))
             return bpy.ops.wm.path_open(filepath=folder)

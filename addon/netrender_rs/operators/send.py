@@ -1,28 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send the open scene to the farm, or only look at its files."""
+"""Sending the open scene to the farm, and checking its files alone."""
 
 import bpy
 from bpy.props import BoolProperty
 
-from .. import handing_over, session
+from .. import submission
 from ..languages import rpt_
-from .waiting import Waiting
+from ..runtime import session
+from .base import Waiting
 
 
 class Look(Waiting):
-    """Hands a copy of the scene to the engine room, which looks at its files."""
+    """Hands a copy of the scene to the compiled module, which looks at its files."""
 
     label = ""
 
-    def frames(self, scene):
-        """In the artist's notation; None: the scene's own range."""
+    def frames(self, scene) -> str | None:
+        """Frames in the artist's notation; None: the scene's own range."""
         return scene.netrender.job.frames.strip() or None
 
     @classmethod
     def obstacle(cls, _context):
-        if any(t.label in (Send.label, NETRENDER_OT_check_files.label) for t in session.transfers):
+        if any(t.label in (Send.label, NETRENDER_OT_check_files.label) for t in session.transfers.running):
             return rpt_("A job is being sent or checked already")
-        return handing_over.obstacle()
+        return submission.obstacle()
 
 
 class Send(Look):
@@ -36,17 +37,21 @@ class Send(Look):
 
     def begin(self, context):
         scene = context.scene
-        handing_over.check(scene)
+        submission.check(scene)
         if scene.netrender.job.save_before_send:
             bpy.ops.wm.save_mainfile()
-        submit = handing_over.client_for(scene).submit
+        submit = submission.client_for(scene).submit
         frames = self.frames(scene)
-        return handing_over.hand_over(
-            scene, submit, self.label, frames, self.send_anyway, session.remember_job
+        return submission.hand_over(
+            scene, submit, self.label, frames, self.send_anyway, session.end_submission
         )
 
     def finish(self, _context, work):
-        self.report({"INFO"}, rpt_("Job sent: number {}").format(work.snapshot["job"]))
+        job, report = work.snapshot["job"], work.snapshot["report"]
+        self.report({"INFO"}, rpt_("Job sent: number {}").format(job))
+        if report and report["verdict"] != "ok":
+            words = rpt_("Frames of job {} may differ from those that this Blender renders, see Files")
+            self.report({"WARNING"}, words.format(job))
 
 
 class NETRENDER_OT_send_job(Send, bpy.types.Operator):
@@ -76,19 +81,20 @@ class NETRENDER_OT_check_files(Look, bpy.types.Operator):
 
     def begin(self, context):
         scene = context.scene
-        check = handing_over.client_for(scene).check
-        return handing_over.hand_over(
-            scene, check, self.label, self.frames(scene), on_end=session.remember_check
-        )
+        check = submission.client_for(scene).check
+        return submission.hand_over(scene, check, self.label, self.frames(scene), on_end=session.end_check)
 
     def finish(self, _context, work):
         report = work.snapshot["report"]
         count = report["problem_count"]
-        if not count:
+        may_differ = report["verdict"] == "may_differ"
+        if may_differ:
+            words = rpt_("{} files; frames may differ from those that this Blender renders, see Files")
+        elif not count:
             words = rpt_("{} files, nothing is missing")
         else:
             words = rpt_("{} files, 1 problem") if count == 1 else rpt_("{} files, {} problems")
-        self.report({"WARNING" if count else "INFO"}, words.format(report["files"], count))
+        self.report({"WARNING" if count or may_differ else "INFO"}, words.format(report["files"], count))
 
 
 CLASSES = (NETRENDER_OT_send_job, NETRENDER_OT_send_frame, NETRENDER_OT_check_files)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start and stop the master and the slave in this Blender. Both may run in one."""
+"""Starting and stopping the master and the slave in this Blender. Both may run in one."""
 
 import bpy
 
-from .. import services, session
 from ..languages import rpt_
-from .waiting import Waiting
+from ..runtime import Background, session
+from .base import Waiting
 
 
 class Start(Waiting):
@@ -13,24 +13,24 @@ class Start(Waiting):
 
     @classmethod
     def obstacle(cls, _context):
-        service = getattr(session, cls.kind)
-        if service.running() and service.snapshot["state"] != "failed":
+        service = session.services[cls.kind]
+        if service.is_running() and service.snapshot["state"] != "failed":
             return rpt_("The {} is running already").format(rpt_(cls.kind))
         return ""
 
     def begin(self, context):
-        service = getattr(session, self.kind)
-        handle = services.NEW[self.kind](context.scene)
+        service = session.services[self.kind]
+        handle = service.new_handle(context.scene)
 
         def restart():
             service.stop()  # one that failed still holds its folder
             service.start(handle)
 
         service.phase = "starting"
-        return session.Background(restart)
+        return Background(restart)
 
     def finish(self, _context, _work):
-        snapshot = getattr(session, self.kind).read()
+        snapshot = session.services[self.kind].read()
         where = f": {snapshot['url']}" if self.kind == "master" else ""
         self.report({"INFO"}, rpt_("{} started").format(self.kind.title()) + where)
 
@@ -42,14 +42,14 @@ class Stop(Waiting):
     def obstacle(cls, _context):
         return (
             ""
-            if getattr(session, cls.kind).running()
+            if session.services[cls.kind].is_running()
             else rpt_("The {} is not running").format(rpt_(cls.kind))
         )
 
     def begin(self, _context):
-        service = getattr(session, self.kind)
+        service = session.services[self.kind]
         service.phase = "stopping"
-        return session.Background(service.stop)
+        return Background(service.stop)
 
     def finish(self, _context, _work):
         self.report({"INFO"}, rpt_("{} stopped").format(self.kind.title()))

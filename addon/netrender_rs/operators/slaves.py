@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be done to a slave."""
+"""Commands about a slave of the farm."""
 
 import bpy
 from bpy.props import IntProperty
 
 from ..languages import rpt_
-from .farm import unreachable
-from .jobs import Asking, OnJob, number_of_job, shown_farm
+from ..props.farm_rows import NETRENDER_PG_slave_row
+from ..runtime import session
+from .jobs import FarmCommand, JobCommand, number_of_job, rows_beside
 
 
-class OnSlave(Asking):
-    """`unfit(row)`: why it makes no sense for the selected slave; "" when it does."""
+class SlaveCommand(FarmCommand):
+    """A request about one slave: `ask(client, number)`."""
 
     slave: IntProperty(
         name="Slave",
@@ -21,40 +22,39 @@ class OnSlave(Asking):
 
     @classmethod
     def obstacle(cls, context):
-        shown = shown_farm(context)
-        if shown is None:
+        rows = rows_beside(context)
+        if rows is None:
             return ""
-        row = shown.selected_slave()
-        return unreachable(shown.mirror()) or (
+        row = rows.selected_slave()
+        return session.farm_of(rows).why_unreachable() or (
             rpt_("Select a slave first") if row is None else cls.unfit(row)
         )
 
     @classmethod
-    def unfit(cls, _row):
+    def unfit(cls, _row: NETRENDER_PG_slave_row) -> str:
+        """Why the command makes no sense for the selected slave; "" when it does."""
         return ""
 
-    def question(self, context, client):
+    def request(self, context, client):
         # The operator is gone when the answer comes.
         ask, number = self.ask, number_of_slave(self.slave, context)
         return lambda: ask(client, number)
 
     @staticmethod
-    def ask(client, number):
+    def ask(client, number: int) -> None:
         raise NotImplementedError
 
 
-def number_of_slave(given, context):
-    """Raises ValueError when no slave is meant."""
-    state = context.window_manager.netrender
-    is_master = context.scene.netrender.mode == "MASTER"
-    row = (state.master_farm if is_master else state.client_farm).selected_slave()
+def number_of_slave(given: int, context) -> int:
+    """The slave that a command is about. Raises ValueError when none is meant."""
+    row = context.window_manager.netrender.shown_rows(context.scene).selected_slave()
     number = given or (row.number if row is not None else 0)
     if not number:
         raise ValueError(rpt_("No slave is selected. Give the number of the slave"))
     return number
 
 
-class NETRENDER_OT_pause_slave(OnSlave, bpy.types.Operator):
+class NETRENDER_OT_pause_slave(SlaveCommand, bpy.types.Operator):
     """Give this slave no new work. What it renders now is finished"""
 
     bl_idname = "netrender.pause_slave"
@@ -71,7 +71,7 @@ class NETRENDER_OT_pause_slave(OnSlave, bpy.types.Operator):
         client.order(number, "pause")
 
 
-class NETRENDER_OT_resume_slave(OnSlave, bpy.types.Operator):
+class NETRENDER_OT_resume_slave(SlaveCommand, bpy.types.Operator):
     """Give this slave work again"""
 
     bl_idname = "netrender.resume_slave"
@@ -86,31 +86,33 @@ class NETRENDER_OT_resume_slave(OnSlave, bpy.types.Operator):
         client.order(number, "resume")
 
 
-class Blacklist(OnSlave):
-    job: OnJob.__annotations__["job"]
+class BlacklistCommand(SlaveCommand):
+    """Keeps a slave from a job, or lets it have the job again."""
+
+    job: JobCommand.__annotations__["job"]
     is_listed = True
 
     @classmethod
     def obstacle(cls, context):
-        shown = shown_farm(context)
-        if shown is not None and shown.selected_job() is None:
+        rows = rows_beside(context)
+        if rows is not None and rows.selected_job() is None:
             return rpt_("Select a job in the list above first")
         return super().obstacle(context)
 
-    def question(self, context, client):
+    def request(self, context, client):
         job, slave = number_of_job(self.job, context), number_of_slave(self.slave, context)
         is_listed = self.is_listed
         return lambda: client.blacklist(job, slave, is_listed)
 
 
-class NETRENDER_OT_blacklist_slave(Blacklist, bpy.types.Operator):
+class NETRENDER_OT_blacklist_slave(BlacklistCommand, bpy.types.Operator):
     """Keep this slave from the selected job. The frame it renders of it goes to others"""
 
     bl_idname = "netrender.blacklist_slave"
     bl_label = "Keep Slave from Job"
 
 
-class NETRENDER_OT_unblacklist_slave(Blacklist, bpy.types.Operator):
+class NETRENDER_OT_unblacklist_slave(BlacklistCommand, bpy.types.Operator):
     """Let this slave render the selected job again"""
 
     bl_idname = "netrender.unblacklist_slave"

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The farm's jobs, and what can be done to the selected one."""
+"""The farm's jobs, with the buttons for the selected one."""
+
+from typing import TYPE_CHECKING
 
 from bpy.app.translations import pgettext_iface as iface_
 from bpy.types import Panel, UIList
 
-from .. import closer, thumbs
+from ..farm_lists import FarmLists
+from ..format import duration
 from ..operators.animation import NETRENDER_OT_get_animation, NETRENDER_OT_get_jpegs
+from ..operators.get_frame import NETRENDER_OT_get_frame
 from ..operators.jobs import (
     NETRENDER_OT_cancel_all,
     NETRENDER_OT_cancel_job,
@@ -15,12 +19,16 @@ from ..operators.jobs import (
     NETRENDER_OT_requeue_job,
     NETRENDER_OT_resume_job,
 )
-from ..operators.pick_up import NETRENDER_OT_get_frame
-from ..words import duration
-from .drawing import RenderPanel, draw_small_bar, draw_words, farm_shown
+from ..props.farm_rows import NETRENDER_PG_farm, NETRENDER_PG_job_row
+from ..runtime import session
+from .drawing import RenderPanel, draw_small_bar, draw_words
+
+if TYPE_CHECKING:
+    from netrender_native import Finding, FrameError
 
 JOB_ICONS = {
     "Queued": "SORTTIME",
+    "Baking": "PHYSICS",
     "Rendering": "RENDER_ANIMATION",
     "Paused": "PAUSE",
     "Finished": "CHECKMARK",
@@ -29,6 +37,7 @@ JOB_ICONS = {
 }
 PICTURE_SCALE = 5.0
 MAX_ERROR = 300  # characters
+MAX_WARNINGS = 3
 
 
 class NETRENDER_UL_jobs(UIList):
@@ -36,7 +45,7 @@ class NETRENDER_UL_jobs(UIList):
         split = layout.split(factor=0.5)
         name = split.row(align=True)
         name.label(text="", icon=JOB_ICONS.get(item.status, "DOT"))
-        picture = thumbs.icon(data.is_master, item.number) if item.done else 0
+        picture = session.thumbnails.icon(data.is_master, item.number) if item.done else 0
         if picture:
             name.label(text="", icon_value=picture)
         name.label(text=f"{item.number}  {item.name}", translate=False)
@@ -55,12 +64,12 @@ class RENDER_PT_netrender_jobs(RenderPanel, Panel):
 
     def draw(self, context):
         layout = self.layout
-        farm = farm_shown(context)
+        farm = context.window_manager.netrender.shown_rows(context.scene)
         if not farm.jobs:
             client = context.scene.netrender.mode == "CLIENT"
             layout.label(text="No jobs yet: press Send Job" if client else "No jobs yet", icon="INFO")
             return
-        closer.want(farm.is_master)
+        session.details.want(session.farm_of(farm))
         layout.context_pointer_set("netrender_farm", farm)
         row = layout.row()
         # The newest at the top.
@@ -72,7 +81,7 @@ class RENDER_PT_netrender_jobs(RenderPanel, Panel):
         draw_details(layout, context, farm, job)
 
 
-def draw_buttons(column, job):
+def draw_buttons(column, job: NETRENDER_PG_job_row) -> None:
     column.operator(NETRENDER_OT_get_frame.bl_idname, text="", icon="IMPORT").job = job.number
     column.operator(NETRENDER_OT_open_folder.bl_idname, text="", icon="FILE_FOLDER").job = job.number
     column.separator()
@@ -86,14 +95,16 @@ def draw_buttons(column, job):
     column.operator(NETRENDER_OT_delete_job.bl_idname, text="", icon="TRASH").job = job.number
 
 
-def draw_details(layout, context, farm, job):
-    picture = thumbs.icon(farm.is_master, job.number) if job.done else 0
+def draw_details(layout, context, farm: NETRENDER_PG_farm, job: NETRENDER_PG_job_row) -> None:
+    picture = session.thumbnails.icon(farm.is_master, job.number) if job.done else 0
     if picture:
         layout.template_icon(icon_value=picture, scale=PICTURE_SCALE)
     draw_words(layout, context, job_words(job), "BLANK1")
-    seen = closer.glance(farm.mirror(), job.number)
-    if seen is not None and seen["errors"]:
-        draw_words(layout, context, error_words(seen["errors"][0], farm.mirror()), "ERROR")
+    details = session.details.of(session.farm_of(farm), job.number)
+    if details is not None and details["errors"]:
+        draw_words(layout, context, error_words(details["errors"][0], farm.lists()), "ERROR")
+    if details is not None and details["warnings"]:
+        draw_warnings(layout, context, details["warnings"])
     if not farm.is_master:
         row = layout.row(align=True)
         row.operator(NETRENDER_OT_get_animation.bl_idname, icon="RENDER_RESULT").job = job.number
@@ -103,7 +114,20 @@ def draw_details(layout, context, farm, job):
     row.operator(NETRENDER_OT_cancel_all.bl_idname, text="Cancel All", icon="CANCEL")
 
 
-def job_words(job):
+def draw_warnings(layout, context, warnings: "list[Finding]") -> None:
+    """Says why the job's frames may differ from those that the artist's Blender renders."""
+    draw_words(
+        layout, context, iface_("Frames may differ from those that the artist's Blender renders:"), "QUESTION"
+    )
+    for warning in warnings[:MAX_WARNINGS]:
+        words = ": ".join(words for words in (warning["where"], warning["message"]) if words)
+        draw_words(layout, context, words[:MAX_ERROR], "BLANK1")
+    if len(warnings) > MAX_WARNINGS:
+        words = iface_("and {} more, see the monitor").format(len(warnings) - MAX_WARNINGS)
+        draw_words(layout, context, words, "BLANK1")
+
+
+def job_words(job: NETRENDER_PG_job_row) -> str:
     words = [iface_("Frames {}: {} of {} done").format(job.frames, job.done, job.total)]
     if job.rendering:
         words.append(iface_("{} rendering").format(job.rendering))
@@ -115,10 +139,10 @@ def job_words(job):
     return f"{line}. {job.why}" if job.why else line
 
 
-def error_words(error, mirror):
-    """Ends with Blender's own last lines, which are for the log."""
+def error_words(error: "FrameError", lists: FarmLists) -> str:
+    """The first line of an error: Blender's own last lines follow it, which are for the log."""
     first = error["message"].strip().split("\n", 1)[0][:MAX_ERROR]
-    slave = mirror.slaves.get(error["slave"])
+    slave = lists.slaves.get(error["slave"] or 0)
     if slave is None:
         return iface_("Frame {}: {}").format(error["frame"], first)
     return iface_("Frame {} on {}: {}").format(error["frame"], slave["name"], first)

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The button that starts and stops a service."""
 
+from ..runtime import Service
 from .drawing import draw_words
 
 
-def draw_service(layout, context, service, start, stop):
-    """Start or stop button and, below it, what went wrong. True when settings may be edited."""
-    running = service.running() or bool(service.phase)
+def draw_service(layout, context, service: Service, start: str, stop: str) -> bool:
+    """Draws the start or stop button and, below it, what went wrong. Returns True when settings may
+    be edited.
+    """
+    running = service.is_running() or bool(service.phase)
     row = layout.row()
     row.scale_y = 1.25
     if service.phase:

@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slave: the service, and what it renders now."""
+"""Slave: the service, and the frame that it renders."""
+
+from typing import TYPE_CHECKING
 
 from bpy.app.translations import pgettext_iface as iface_
 from bpy.types import Panel
 
-from .. import session, settings
+from ..format import fraction_of
+from ..props import effective
+from ..runtime import session
 from .client import draw_address
-from .drawing import SettingsPanel, draw_bar, draw_text, draw_words
+from .drawing import SettingsPanel, draw_bar, draw_text, draw_words, settings_column
 from .service import draw_service
 
+if TYPE_CHECKING:
+    from netrender_native import SlaveSnapshot
 
-def draw_slave(layout, context):
+
+def draw_slave(layout, context) -> None:
     service = session.slave
     editable = draw_service(layout, context, service, "netrender.start_slave", "netrender.stop_slave")
     column = layout.column()
@@ -28,14 +35,14 @@ def draw_slave(layout, context):
     if snapshot["job"]:
         text = iface_("Job {}, frame {}").format(snapshot["job"], snapshot["frame"])
         progress = snapshot["progress"]
-        draw_bar(layout, "rendering", session.rendering(), text)
+        draw_bar(layout, "rendering", fraction_of(progress), text)
         if progress:
             layout.label(text=progress, icon="BLANK1", translate=False)
     counts = iface_("Rendered {}, failed {}").format(snapshot["rendered"], snapshot["failed"])
     layout.label(text=counts, icon="BLANK1", translate=False)
 
 
-def slave_words(snapshot):
+def slave_words(snapshot: "SlaveSnapshot") -> str:
     master = snapshot["master"]
     if snapshot["state"] == "idle":
         return iface_("Connected to {}, waiting for work").format(master)
@@ -54,11 +61,11 @@ class RENDER_PT_netrender_slave_settings(SettingsPanel, Panel):
 
     def draw(self, context):
         slave = context.scene.netrender.slave
-        column = self.column()
-        column.enabled = not session.slave.running()
+        column = settings_column(self.layout)
+        column.enabled = not session.slave.is_running()
         draw_text(column, slave, "name", iface_("This machine's name"))
         column.prop(slave, "tags")
-        draw_text(column, slave, "folder", settings.working_folder("", "slave"))
+        draw_text(column, slave, "folder", effective.default_folder("slave"))
         column.prop(slave, "cache_limit")
         column.prop(slave, "clear_on_exit")
         column.prop(slave, "hang_timeout")

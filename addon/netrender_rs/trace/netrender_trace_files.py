@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The files that the open scene needs, found in its datablocks.
 
-What lives here: what a path in the open file means on the artist's machine, which files it stands for (frames of a
-sequence, tiles, views, whole folders), and every place in a datablock that may hold one. What does not: what
-else a scene is (netrender_trace_scene.py), and how it is told (netrender_trace.py).
+What lives here: the meaning of a path in the open file on the artist's machine, the files it stands
+for (frames of a sequence, tiles, views, whole folders), and every place in a datablock that may
+hold a path. What does not: names inside other files (netrender_trace_nested.py), other properties
+of a scene (netrender_trace_scene.py), and the form of the report (netrender_trace.py).
 """
 
 import errno
@@ -13,13 +14,16 @@ import re
 import tempfile
 
 import bpy
-from netrender_trace_scene import strips
+import netrender_trace_nested
+from netrender_trace_findings import INFO, MAY_DIFFER, WRONG, finding, listed, title
+from netrender_trace_strings import sources
+from netrender_worker_facts import all_node_trees, strings_of_nodes, strips, texts_of_modifier
 
 FOREIGN = "a Windows path, and this is not Windows"
 
 
 def open_blend(blend):
-    """(whether it is open now, Blender's complaint or "")."""
+    """Opens a file. Returns (True if it is open now, Blender's complaint or "")."""
     loaded = []
     handler = bpy.app.handlers.persistent(lambda *_: loaded.append(True))
     bpy.app.handlers.load_post.append(handler)
@@ -35,11 +39,12 @@ def open_blend(blend):
 
 
 def is_foreign(path):
+    """True for a Windows path on another system."""
     return os.sep == "/" and re.match(r"[A-Za-z]:[\\/]|\\\\", path) is not None
 
 
 def why_not(path):
-    """The system's words for why `path` cannot be read, or None if it can."""
+    """The system's reason why `path` cannot be read; None if it can."""
     if is_foreign(path):
         return FOREIGN
     try:
@@ -52,7 +57,9 @@ def why_not(path):
 
 
 def text_of(owner, name):
-    """A path property, or None where there is none. Some do not decode, unlike Blender's usual paths."""
+    """The value of a path property; None where there is none. Some do not decode, unlike Blender's
+    usual paths.
+    """
     try:
         return getattr(owner, name, None)
     except UnicodeDecodeError as error:
@@ -60,7 +67,7 @@ def text_of(owner, name):
 
 
 class Places:
-    """What a path in the open file means on the artist's machine, wherever the open file lies."""
+    """The meaning of paths in the open file on the artist's machine, wherever the open file lies."""
 
     def __init__(self, source):
         self.source = source
@@ -69,7 +76,9 @@ class Places:
         self._raws = {}  # of libraries as they stood before re-pointing, by absolute path
 
     def absolute(self, raw, library=None):
-        """`raw` of a block from `library`; `C:/x` is never taken for a path of this system."""
+        """The absolute path for `raw` of a block from `library`. `C:/x` is never taken for a path
+        of this system.
+        """
         if raw.startswith("//"):
             base = os.path.dirname(self.library(library)) if library else self._home
             return self._join(base, raw)
@@ -77,7 +86,7 @@ class Places:
         return ntpath.normpath(raw) if is_foreign(raw) else os.path.abspath(raw)
 
     def library(self, library):
-        """Where a library lies. Blender rewrites nested libraries' `//` for the open main file."""
+        """The path of a library. Blender rewrites nested libraries' `//` for the open main file."""
         raw = library.filepath
         if not raw.startswith("//"):
             return self.absolute(raw)
@@ -90,7 +99,7 @@ class Places:
         return next((path for path in paths if os.path.isfile(path)), paths[0])
 
     def raw_of_library(self, library):
-        """As Blender has it when the main file is opened in its own place."""
+        """The path of a library as Blender has it when the main file is opened in its own place."""
         path = self.library(library)
         raw = self._raws.get(path, library.filepath)
         if library.parent is None or not raw.startswith("//"):
@@ -101,9 +110,10 @@ class Places:
             return path
 
     def load_libraries(self):
-        """Load what did not load because the open file is a copy elsewhere. Pointing libraries right in memory
-        and saving yet another copy, which then loads as any file does: `Library.reload()` crashes Blender when
-        libraries link each other (3.4 and 5.0)."""
+        """Loads libraries that did not load because the open file is a copy elsewhere. They are
+        re-pointed in memory, and another copy is saved, which then loads as any file does:
+        `Library.reload()` crashes Blender when libraries link each other (3.4 and 5.0).
+        """
         changed = False
         for library in bpy.data.libraries:
             raw = library.filepath
@@ -127,8 +137,17 @@ class Places:
         rest = raw[2:].replace("\\", "/") if os.sep == "/" else raw[2:]
         return os.path.normpath(os.path.join(base, rest.lstrip("/")))
 
+    def disk_cache(self, blend):
+        """The folder of the disk caches of a .blend of the artist's."""
+        folder, base = os.path.split(blend)
+        stem = os.path.splitext(base)[0]
+        # Of a .blend1, Blender 3.4 takes six bytes for the extension.
+        older = os.path.join(folder, "blendcache_" + os.fsdecode(os.fsencode(base)[:-6]))
+        found = os.path.join(folder, "blendcache_" + stem)
+        return older if os.path.isdir(older) and not os.path.isdir(found) else found
+
     def in_blender(self, path, raw):
-        """Turn an absolute path from Blender's list, where a copy's `//` means the copy's folder."""
+        """Maps an absolute path of Blender's list, where `//` of a copy means the copy's folder."""
         main = raw.startswith("//") and path == self._join(self._here, raw)
         return self._join(self._home, raw) if main else path
 
@@ -138,7 +157,7 @@ def is_packed(library):
 
 
 class Folders:
-    """Listings, each read once: a long sequence is asked for by many strips."""
+    """Listings of folders, each read once: many strips may use one long sequence."""
 
     def __init__(self):
         self._names = {}
@@ -156,7 +175,7 @@ class Folders:
         return [os.path.join(folder, n) for n in self.names(folder) if rx.fullmatch(n)]
 
     def sequence(self, path):
-        """Every frame beside this one: names equal but for the last number."""
+        """Paths of every frame beside this one, whose names differ in the last number only."""
         folder, base = os.path.split(path)
         number = re.search(r"(\d+)(?!.*\d)", os.path.splitext(base)[0])
         if not number:
@@ -170,7 +189,9 @@ class Folders:
         return self.matching(folder, pattern) or [path]
 
     def views(self, owner, path):
-        """This file, and those beside it that hold the other views (left and right eye) of the same."""
+        """This file, and the files beside it that hold the other views (left and right eye) of the
+        same image.
+        """
         if not getattr(owner, "use_multiview", False) or owner.views_format != "INDIVIDUAL":
             return [path]
         stem, extension = os.path.splitext(path)
@@ -186,13 +207,15 @@ class Folders:
 
 
 class Files:
-    """Collects `files`, `missing`, the path slots and `warnings` of the open file."""
+    """Collects `files`, `missing`, the path slots and `findings` of the open file."""
 
-    def __init__(self, places):
+    def __init__(self, places, shown):
         self.places = places
+        self.shown = shown
         self.files = set()
         self.missing = {}
-        self.warnings = []
+        self.findings = []
+        self._users = {}  # of missing files: [(datablock, the part of it that needs the file)]
         self._slots = {}
         self._known = set()
         self._folders = Folders()
@@ -212,8 +235,10 @@ class Files:
             self._scene(each)
         self._nodes()
         self._disk_caches()
+        self._strings()
         self._whatever_else_blender_knows()
         self._added_by_hand(scene)
+        self._forgive()
 
     def slots(self):
         return [
@@ -221,9 +246,11 @@ class Files:
             for (library, raw), (slot, found) in sorted(self._slots.items())
         ]
 
-    def add(self, owner, kind, raw, paths=None, optional=False):
-        """Needed by `owner`: the files `paths`, else the one file or folder that `raw` names. What is optional
-        is not missed: a cache that was never baked, a text that is in the .blend too."""
+    def add(self, owner, kind, raw, paths=None, optional=False, part=None):
+        """Adds the files `paths`, else the one file or folder that `raw` names, as needed by
+        `owner`, or only by a part of it. Optional files are not reported as missing: a cache that
+        was never baked, a text that is in the .blend too.
+        """
         if not raw or raw == "<builtin>":
             return
         path = self.places.absolute(raw, owner.library)
@@ -233,26 +260,49 @@ class Files:
         found = self._slot(owner.library, raw, path, kind, owner.name)
         for needed in [path] if paths is None else paths:
             self._known.add(needed)
-            found.update(self._need(needed, kind, owner.name, optional))
+            found.update(self._need(needed, kind, owner.name, optional, owner, part))
+
+    def add_configuration(self, configuration):
+        """Adds the files of a colour configuration. No datablock holds its path: it stands for the
+        environment of this Blender.
+        """
+        self.files.update(configuration["files"])
+        path = configuration["config"]
+        self._slot(None, "$OCIO", path, "colour configuration", os.path.basename(path)).add(path)
 
     def _slot(self, library, raw, path, kind, user):
-        """The set of files found for this slot; several users of one string share it."""
+        """The set of files found for this slot. Several users of one string share it."""
         where = self.places.library(library) if library else ""
         slot = {"path": path, "kind": kind, "user": user}
         return self._slots.setdefault((where, raw), (slot, set()))[1]
 
-    def _need(self, path, kind, user, optional=False):
+    def _need(self, path, kind, user, optional=False, owner=None, part=None):
         why = why_not(path)
         if why is None:
-            found = self._walk(path, kind, user) if os.path.isdir(path) else [path]
+            found = self._walk(path, kind, user, owner, part) if os.path.isdir(path) else [path]
             self.files.update(found)
             return found
         if not optional:
-            self.missing.setdefault(path, {"path": path, "kind": kind, "user": user, "why": why})
+            self._miss(path, kind, user, why, owner, part)
         return []
 
-    def _walk(self, top, kind, user):
-        """All files below, through links too, each folder once."""
+    def _miss(self, path, kind, user, why, owner, part):
+        self.missing.setdefault(path, {"path": path, "kind": kind, "user": user, "why": why})
+        self._users.setdefault(path, []).append((owner, part))
+
+    def _forgive(self):
+        """Makes notes of missing files on which no frame depends."""
+        for path, users in self._users.items():
+            if not any(self.shown.needs(*user) for user in users):
+                gone = self.missing.pop(path)
+                message = (
+                    f"{gone['kind']} '{gone['user']}': {gone['why']}; no frame of this scene depends on it"
+                )
+                hint = "Nothing has to be done."
+                self.findings.append(finding("missing", INFO, path, message, hint))
+
+    def _walk(self, top, kind, user, owner, part):
+        """All files below a folder, through links too, each folder once."""
         found, waiting, visited = [], [top], set()
         while waiting:
             folder = waiting.pop()
@@ -268,24 +318,25 @@ class Files:
                         elif entry.is_file():
                             found.append(entry.path)
                         elif entry.is_symlink():  # that leads nowhere
-                            self._need(entry.path, kind, user)
+                            self._need(entry.path, kind, user, False, owner, part)
             except OSError as error:
                 path, why = error.filename or folder, os.strerror(error.errno or errno.EIO)
-                self.missing.setdefault(path, {"path": path, "kind": kind, "user": user, "why": why})
+                self._miss(path, kind, user, why, owner, part)
         return found
 
     def _libraries(self):
         for library in bpy.data.libraries:
             path = self.places.library(library)
             self._known.add(path)
-            # Brushes of Blender's own asset library ride along in recent files and are never rendered. Other
-            # bundled libraries are (hair nodes), and lie elsewhere on the slave: those are sent.
+            # Brushes of Blender's own asset library ride along in recent files and are never
+            # rendered. Other bundled libraries are (hair nodes), and lie elsewhere on the slave:
+            # those are sent.
             if is_packed(library) or re.search(r"[\\/]datafiles[\\/]assets[\\/].*brush", path):
                 continue
             parent = library.parent if library.parent != library else None
             raw = self.places.raw_of_library(library)
             found = self._slot(parent, raw, path, "library", library.name)
-            found.update(self._need(path, "library", library.name))
+            found.update(self._need(path, "library", library.name, False, library))
 
     def _blocks(self):
         data, folders = bpy.data, self._folders
@@ -314,6 +365,7 @@ class Files:
             self._maybe_sequence(cache, "cache file", cache.is_sequence)
             for layer in getattr(cache, "layers", ()):
                 self.add(cache, "cache file", layer.filepath)
+            self._inside_usd(cache)
         for kind, blocks in (("sound", data.sounds), ("font", data.fonts)):
             for block in blocks:
                 if block.packed_file:
@@ -324,7 +376,7 @@ class Files:
             self.add(text, "text", text_of(text, "filepath"), optional=True)
         for camera in data.cameras:
             if camera.type == "CUSTOM" and camera.custom_mode == "EXTERNAL":  # 5.0: OSL
-                self._shader(camera, "camera", camera.custom_filepath)
+                self._shader(camera, "camera", camera.custom_filepath, None)
 
     def _maybe_sequence(self, block, kind, is_sequence):
         if block.filepath:
@@ -337,7 +389,7 @@ class Files:
             if modifier.is_cached:
                 self.add(thing, "ocean", modifier.filepath, optional=True)
         elif kind in ("MESH_CACHE", "MULTIRES"):
-            self.add(thing, kind.lower().replace("_", " "), modifier.filepath)
+            self.add(thing, kind.lower().replace("_", " "), modifier.filepath, part=modifier)
         elif kind == "FLUID" and modifier.fluid_type == "DOMAIN" and modifier.domain_settings:
             self.add(thing, "fluid", modifier.domain_settings.cache_directory, optional=True)
         elif kind == "NODES":
@@ -367,48 +419,117 @@ class Files:
                 folder = self.places.absolute(strip.directory, scene.library)
                 paths = [os.path.join(folder, e.filename) for e in strip.elements if e.filename]
                 paths = [p for path in paths for p in self._folders.views(strip, path)]
-                self.add(scene, "strip", strip.directory, paths)
+                self.add(scene, "strip", strip.directory, paths, part=strip)
             elif strip.type == "MOVIE" and strip.filepath:
                 path = self.places.absolute(strip.filepath, scene.library)
-                self.add(scene, "strip", strip.filepath, self._folders.views(strip, path))
+                self.add(scene, "strip", strip.filepath, self._folders.views(strip, path), part=strip)
 
     def _nodes(self):
-        data = bpy.data
-        owners = (data.materials, data.worlds, data.lights, data.scenes, data.textures, data.linestyles)
-        trees = [(o, o.node_tree) for c in owners for o in c if getattr(o, "node_tree", None)]
-        for owner, tree in [(t, t) for t in data.node_groups] + trees:
+        for owner, tree in all_node_trees():
             for node in tree.nodes:
                 if getattr(node, "mode", "") == "EXTERNAL" and getattr(node, "filepath", ""):
-                    self._shader(owner, "node", node.filepath)  # OSL script, IES light
+                    self._shader(owner, "node", node.filepath, node)  # OSL script, IES light
+                elif node.bl_idname == "ShaderNodeScript" and node.script is not None:
+                    self._inner_shader(owner, node)
                 elif node.bl_idname.startswith("GeometryNodeImport") and "Path" in node.inputs:
-                    self._import(owner, node, node.inputs["Path"])
+                    self._import(owner, tree, node)
 
-    def _shader(self, owner, kind, raw):
-        """Of an OSL script the source or the compiled one is used, whichever is newer."""
-        if raw:
-            self.add(owner, kind, raw)
-            stem, extension = os.path.splitext(self.places.absolute(raw, owner.library))
-            other = {".osl": ".oso", ".oso": ".osl"}.get(extension.lower())
-            if other:
-                self._need(stem + other, kind, owner.name, optional=True)
-
-    def _import(self, owner, node, socket):
-        origin = socket.links[0].from_node if socket.is_linked else None
-        if origin is None:
-            self.add(owner, "node", socket.default_value)
-        elif origin.bl_idname == "FunctionNodeInputString":
-            self.add(owner, "node", origin.string)
+    def _shader(self, owner, kind, raw, node):
+        """Adds an OSL script, or what it was compiled to: the one that Blender uses, which is the
+        newer one. The times of files do not travel.
+        """
+        path = self.places.absolute(raw, owner.library)
+        stem, extension = os.path.splitext(path)
+        compiled = stem + ".oso"
+        if extension.lower() != ".osl" or not os.path.isfile(compiled):
+            self.add(owner, kind, raw, part=node)
+        elif time_of(compiled) < time_of(path):
+            self.add(owner, kind, raw, part=node)
         else:
-            self.warnings.append(
-                f"Node '{node.name}' of {owner.name} gets its file's path from other nodes. Add the file by hand."
+            self.add(owner, kind, raw, [], part=node)  # slaves do not have it
+            self._need(compiled, kind, owner.name, False, owner, node)
+            return
+        if extension.lower() == ".osl" and os.path.isfile(path):
+            self._inside_osl(owner, path, netrender_trace_nested.of_osl(path), node)
+
+    def _inner_shader(self, owner, node):
+        """Looks into an OSL script that is a text of the .blend."""
+        text = node.script.as_string()
+        inside = netrender_trace_nested.Nested()
+        for name in (*netrender_trace_nested.includes(text), *netrender_trace_nested.pictures(text)):
+            if os.path.isabs(name):
+                inside.note("", name)
+        self._inside_osl(owner, title(node.script), inside, node)
+
+    def _inside_osl(self, owner, where, inside, node):
+        for path in sorted(inside.files):
+            self._need(path, "OSL", owner.name, True)
+        if self._counts(owner, node):
+            self._tell_of_absolute(where, inside)
+
+    def _counts(self, owner, node):
+        return self.shown.shows(owner) if node is None else self.shown.uses_node(owner, node)
+
+    def _tell_of_absolute(self, where, inside):
+        if inside.absolute:
+            some = listed(sorted(inside.absolute))
+            message = f"It names files by absolute paths, which lead nowhere on slaves: {some}"
+            hint = "Let it name them relative to itself."
+            self.findings.append(finding("nested_files", WRONG, where, message, hint))
+
+    def _inside_usd(self, cache):
+        """Adds the files that a USD file names: layers, references, textures."""
+        path = self.places.absolute(cache.filepath, cache.library) if cache.filepath else ""
+        if not path.lower().endswith((".usd", ".usda", ".usdc", ".usdz")) or not os.path.isfile(path):
+            return
+        inside = netrender_trace_nested.of_usd(path)
+        for each in sorted(inside.files):
+            self._need(each, "USD", cache.name, True)
+        if not self.shown.shows(cache):
+            return
+        self._tell_of_absolute(path, inside)
+        if inside.missing:
+            message = f"It names files that are not there: {listed(sorted(inside.missing))}"
+            hint = "Put them where it looks for them."
+            self.findings.append(finding("nested_files", MAY_DIFFER, path, message, hint))
+        if inside.unread:
+            message = "It may name other files, and this Blender has no USD library to read it with"
+            hint = "Add those by hand (--add), or send it with a Blender that has USD."
+            self.findings.append(finding("nested_files", MAY_DIFFER, path, message, hint))
+
+    def _import(self, owner, tree, node):
+        found = sources(owner, tree, node.inputs["Path"])
+        for holder, raw in filter(None, found):
+            self.add(holder, "node", raw, part=node if holder == owner else None)
+        if None in found and self.shown.uses_node(owner, node):
+            where = title(owner)
+            message = (
+                f"Node '{node.name}' gets the path of its file from other nodes: on slaves it leads nowhere"
             )
+            hint = "Give it the path as one text: in the node, in a String node or as the modifier's input."
+            self.findings.append(finding("path", WRONG, where, message, hint))
+
+    def _strings(self):
+        """Adds files that plain strings name, in inputs of modifiers and of nodes."""
+        for thing in bpy.data.objects:
+            for modifier in thing.modifiers:
+                for text in texts_of_modifier(modifier):
+                    self._string(thing, text.value)
+        for owner, _, holder, name in strings_of_nodes():
+            self._string(owner, getattr(holder, name))
+
+    def _string(self, owner, raw):
+        if re.match(r"[/\\]|[A-Za-z]:[/\\]", raw):
+            path = self.places.absolute(raw, owner.library)
+            if path not in self._known and os.path.isfile(path):
+                self.add(owner, "text", raw)
 
     def _disk_caches(self):
         """Point caches and bakes at their default place, which carries the .blend's base name."""
         blends = [self.places.source, *(self.places.library(x) for x in bpy.data.libraries)]
         for blend in blends:
-            folder, base = os.path.split(os.path.splitext(blend)[0])
-            self._need(os.path.join(folder, "blendcache_" + base), "point cache", base, optional=True)
+            base = os.path.basename(os.path.splitext(blend)[0])
+            self._need(self.places.disk_cache(blend), "point cache", base, optional=True)
 
     def _whatever_else_blender_knows(self):
         names = [bpy.utils.blend_paths(absolute=a, packed=False, local=False) for a in (True, False)]
@@ -430,8 +551,15 @@ class Files:
                 self._need(self.places.absolute(raw, scene.library), "added by hand", scene.name)
 
 
+def time_of(path):
+    """The time of a file's last change in whole seconds, which is what Blender compares."""
+    return int(os.stat(path).st_mtime)
+
+
 def added_by_hand(scene):
-    """Files and folders that the artist added. This Blender has no add-on, so what it keeps is raw data."""
+    """Files and folders that the artist added, out of raw data: the add-on is not enabled in this
+    Blender.
+    """
     system = getattr(scene, "bl_system_properties_get", None)  # 5.0 keeps add-ons' properties apart
     kept = system() if system else scene
     try:

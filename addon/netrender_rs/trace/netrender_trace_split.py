@@ -1,101 +1,112 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether several slaves can share one frame of a scene, each with some of its samples or its lines, and what becomes
-of it.
+"""Sharing one frame of a scene among several slaves, each with some of its samples or lines: if it
+is possible, and how equal the result is.
 
-What lives here: the rules, measured with Blender 3.4 to 5.0, by what a Blender has and never by its version. What
-does not: rendering a share (the worker), merging (film `merge`).
+What lives here: the rules, measured with Blender 3.4 to 5.0, by the features of a Blender and never
+by its version. What does not: rendering a share (the worker), merging (crate `film`, `merge`).
 """
 
 import bpy
 import netrender_worker_denoise
-from netrender_trace_scene import compositor_nodes, size_of_film, strips
+from netrender_worker_facts import compositor_nodes, size_of_film, strips
 
 # Cycles' own limit.
 MOST_SAMPLES = 2**24
-# A pixel that adaptive sampling is not done with brings those around it to be sampled on. What is missing around a tile
-# is so felt some lines inside, in each by a fifth to a fourth as many pixels; in the ninth by one in a million or so.
+# Adaptive sampling goes on with the neighbours of a pixel that is not done. So what is missing
+# around a tile has an effect some lines inside it: in each line on a fifth to a fourth as many
+# pixels as in the line before, in the ninth on about one in a million.
 OVERLAP = 8
 LEAST_LINES = 64
 
-# What the rules below read; a frame of which it changes has other rules than the one the scene stands at.
+# Settings that the rules below read. A frame in which one of them changes has other rules than the
+# scene's current frame.
 READ = """cycles.samples cycles.sample_offset cycles.use_sample_subset cycles.sample_subset_length
 cycles.use_layer_samples cycles.time_limit cycles.use_adaptive_sampling cycles.use_denoising
 cycles.sampling_pattern cycles.use_guiding
 cycles.auto_scrambling_distance cycles.volume_biased cycles.denoiser cycles.denoising_prefilter
 cycles.denoising_input_passes cycles.denoising_quality render.use_compositing render.use_sequencer
 render.use_freestyle render.use_motion_blur""".split()
-# Of these, what a tile is rendered with as well as the picture.
+# The settings among these that a tile is rendered with as well as the picture.
 SAMPLING = """cycles.samples cycles.sample_offset cycles.use_sample_subset cycles.sample_subset_length
 cycles.use_layer_samples cycles.use_adaptive_sampling cycles.sampling_pattern""".split()
 
 
 def split(scene):
-    """How a frame of the scene can be cut into parts.
+    """The ways to cut a frame of the scene into parts.
 
-    {"samples": of a frame, "layers": {view layer that is rendered: its own number of samples}, "is_subset":
-     Cycles can be told that it renders a part (`use_sample_subset`), "can_grow_to": up to so many samples the first
-     ones are the same, however many there are in all; 0 if they never are, "is_adaptive": adaptive sampling is on,
+    {"samples": of a frame, "layers": {rendered view layer: its own number of samples}, "is_subset": Cycles can be
+     told that it renders a part (`use_sample_subset`), "can_grow_to": the largest total of samples up to which the
+     first samples do not depend on the total; 0 if they always do, "is_adaptive": adaptive sampling is on,
      "finishes": denoising or the compositor follow when all samples are there, "denoises": denoising does,
      "grade": "identical" (to the frame rendered at once, but for rounding), "equivalent" (other noise, no more of it)
      or "none" (whole frames only), "why": sentences for the artist, empty when identical,
-     "tiles": the same of tiles, each some lines of the picture: {"overlap": lines that each needs around its own,
+     "tiles": the same for tiles, each some lines of the picture: {"overlap": lines that each needs around its own,
      "grade", "why"}}
     """
-    told = {"samples": 0, "layers": {}, "is_subset": False, "is_adaptive": False, "tiles": tiles(scene)}
-    told.update(can_grow_to=0, finishes=False, denoises=False, grade="none", why="")
+    description = {
+        "samples": 0,
+        "layers": {},
+        "is_subset": False,
+        "is_adaptive": False,
+        "tiles": tiles(scene),
+    }
+    description.update(can_grow_to=0, finishes=False, denoises=False, grade="none", why="")
     cycles = getattr(scene, "cycles", None)
     if scene.render.engine != "CYCLES" or cycles is None:
-        return {**told, "why": "Only Cycles renders frames in parts."}
-    told["samples"] = cycles.samples
-    told["layers"] = layer_samples(scene)
-    told["is_subset"] = hasattr(cycles, "use_sample_subset")
-    told["is_adaptive"] = bool(setting(cycles, "use_adaptive_sampling"))
-    told["denoises"] = bool(denoised_layers(scene))
-    told["finishes"] = told["denoises"] or bool(compositor_nodes(scene))
-    of_passes = (*of_catchers(scene), *of_mist(scene), *of_motion(scene), *of_light(scene))
-    if reasons := [*of_samples(scene), *of_passes, *of_parts(scene)]:
-        return {**told, "why": " ".join(reasons)}
-    told["can_grow_to"] = can_grow_to(scene)
-    if told["is_subset"] or cycles.samples <= samples_of_pattern(cycles):
-        return {**told, "grade": "identical"}
+        return {**description, "why": "Only Cycles renders frames in parts."}
+    description["samples"] = cycles.samples
+    description["layers"] = layer_samples(scene)
+    description["is_subset"] = hasattr(cycles, "use_sample_subset")
+    description["is_adaptive"] = bool(setting(cycles, "use_adaptive_sampling"))
+    description["denoises"] = bool(denoised_layers(scene))
+    description["finishes"] = description["denoises"] or bool(compositor_nodes(scene))
+    obstacles = (catcher_obstacles, mist_obstacles, motion_obstacles, light_obstacles)
+    of_passes = [reason for found in obstacles for reason in found(scene)]
+    if reasons := [*sample_obstacles(scene), *of_passes, *part_obstacles(scene)]:
+        return {**description, "why": " ".join(reasons)}
+    description["can_grow_to"] = can_grow_to(scene)
+    if description["is_subset"] or cycles.samples <= samples_of_pattern(cycles):
+        return {**description, "grade": "identical"}
     why = (
         "In this Blender the noise depends on how many samples are rendered at once: parts give a picture of the "
         "same quality with other noise. It is the same with up to 256 samples and the pattern Tabulated Sobol (from "
         "3.5 on), and in 3.4 with the pattern Sobol."
     )
-    return {**told, "grade": "equivalent", "why": why}
+    return {**description, "grade": "equivalent", "why": why}
 
 
 def tiles(scene):
-    """How a frame can be cut into tiles: nothing in a pixel depends on those that are further away."""
-    told = {"overlap": 0, "grade": "none", "why": ""}
+    """The ways to cut a frame into tiles, in which no pixel depends on pixels further away than the
+    overlap.
+    """
+    description = {"overlap": 0, "grade": "none", "why": ""}
     cycles = getattr(scene, "cycles", None)
     if scene.render.engine != "CYCLES" or cycles is None:
-        return {**told, "why": "Only Cycles renders frames in parts."}
+        return {**description, "why": "Only Cycles renders frames in parts."}
     # Cycles denoises what a catcher shows apart from the rest, before both are one.
-    of_catching = of_catchers(scene) if denoised_layers(scene) else ()
-    if reasons := [*of_tiles(scene), *of_catching, *of_parts(scene)]:
-        return {**told, "why": " ".join(reasons)}
+    of_catching = catcher_obstacles(scene) if denoised_layers(scene) else ()
+    if reasons := [*tile_obstacles(scene), *of_catching, *part_obstacles(scene)]:
+        return {**description, "why": " ".join(reasons)}
     if is_adaptive(scene):
-        told["overlap"] = OVERLAP
+        description["overlap"] = OVERLAP
         largest = max(size_of_film(scene))
         if setting(cycles, "use_auto_tile") and largest > setting(cycles, "tile_size", 0) > 0:
             why = (
                 f"Cycles itself cuts pictures larger than its Tile Size of {cycles.tile_size} pixels, and with "
                 "adaptive sampling some pixels at those edges differ."
             )
-            return {**told, "grade": "equivalent", "why": why}
-    return {**told, "grade": "identical"}
+            return {**description, "grade": "equivalent", "why": why}
+    return {**description, "grade": "identical"}
 
 
 def is_adaptive(scene):
-    """Whether adaptive sampling is on, or may be in some frames."""
+    """True if adaptive sampling is on, or may be in some frames."""
     animated = any(path.endswith("use_adaptive_sampling") for path in changing_paths(scene))
     return animated or bool(setting(scene.cycles, "use_adaptive_sampling"))
 
 
-def of_tiles(scene):
-    """Why its pixels depend on what a tile is."""
+def tile_obstacles(scene):
+    """Reasons why pixels depend on how the picture is cut into tiles."""
     if scene.render.use_border:
         yield "Only a Render Region is rendered, which is a tile already."
     lines = size_of_film(scene)[1]
@@ -110,7 +121,7 @@ def of_tiles(scene):
 
 
 def setting(thing, name, without=False):
-    """A setting, or what it means that this Blender has none."""
+    """A setting; `without` in a Blender that has none."""
     return getattr(thing, name, without)
 
 
@@ -119,7 +130,7 @@ def rendered_layers(scene):
 
 
 def layer_samples(scene):
-    """{view layer that is rendered: the samples it has in place of the scene's}."""
+    """{rendered view layer: its own number of samples}, of those that do not have the scene's."""
     rule = setting(scene.cycles, "use_layer_samples", "USE")
     if rule == "IGNORE":
         return {}
@@ -128,7 +139,9 @@ def layer_samples(scene):
 
 
 def samples_of_pattern(cycles):
-    """Up to how many samples in all sample 70 is the same, however many there are; 0 if it never is."""
+    """The largest total of samples up to which a sample does not depend on the total; 0 if it
+    always does.
+    """
     known = [item.identifier for item in cycles.bl_rna.properties["sampling_pattern"].enum_items]
     if "PROGRESSIVE_MULTI_JITTER" in known:  # up to 3.4
         return MOST_SAMPLES if cycles.sampling_pattern == "SOBOL" else 256
@@ -136,17 +149,17 @@ def samples_of_pattern(cycles):
 
 
 def can_grow_to(scene):
-    """Up to how many samples in all a frame can be given more later."""
+    """The largest total of samples to which a frame can be extended later."""
     most = samples_of_pattern(scene.cycles)
     if setting(scene.cycles, "use_layer_samples", "USE") == "BOUNDED":
-        # Beyond its own number a layer would not follow the scene's any more.
+        # Beyond its own number of samples a layer would not follow the scene's any more.
         own = [layer.samples for layer in rendered_layers(scene) if layer.samples > scene.cycles.samples]
         most = min([most, *own])
     return most
 
 
-def of_samples(scene):
-    """Why its samples cannot be dealt out."""
+def sample_obstacles(scene):
+    """Reasons why a frame's samples cannot be shared."""
     cycles = scene.cycles
     if cycles.samples < 2:
         yield "A frame has only one sample."
@@ -161,8 +174,8 @@ def of_samples(scene):
         yield "Adaptive sampling (Noise Threshold) decides by all samples when a pixel is done."
 
 
-def of_parts(scene):
-    """Why neither its samples nor its lines can be dealt out."""
+def part_obstacles(scene):
+    """Reasons why neither samples nor lines of a frame can be shared."""
     cycles = scene.cycles
     if setting(cycles, "time_limit", 0) > 0:
         yield "With a Time Limit nobody knows how many samples a part will have."
@@ -170,12 +183,12 @@ def of_parts(scene):
         yield "The automatic Scrambling Distance depends on what is rendered at once."
     if setting(cycles, "use_guiding"):
         yield "Path guiding learns from the samples before."
-    yield from of_finish(scene)
-    yield from of_volume(scene)
+    yield from finish_obstacles(scene)
+    yield from volume_obstacles(scene)
 
 
-def of_finish(scene):
-    """Why what follows when all is there cannot follow on parts."""
+def finish_obstacles(scene):
+    """Reasons why denoising, compositor or sequencer cannot follow on parts."""
     if denoised := denoised_layers(scene):
         if scene.cycles.denoiser != "OPENIMAGEDENOISE":
             yield f"The denoiser of {names(denoised)} is not Open Image Denoise, and only that can denoise parts."
@@ -196,37 +209,37 @@ def of_finish(scene):
         yield "Freestyle draws its lines over the whole picture."
 
 
-def of_catchers(scene):
-    """Why what a shadow catcher shows cannot be made of parts."""
+def catcher_obstacles(scene):
+    """Reasons why the result of shadow catchers cannot be made of parts."""
     layers = rendered_layers(scene)
     catching = [n.name for n in layers if setting(setting(n, "cycles", None), "use_pass_shadow_catcher")]
     if catching:
         yield f"The pass Shadow Catcher of {names(catching)} is no average of samples."
-    # Of a light it says that it lights catchers, and is on from the start.
+    # On a light the setting means that it lights catchers, and is on by default.
     things = [o for o in bpy.data.objects if o.users and o.type != "LIGHT"]
     catchers = sorted(thing.name for thing in things if setting(thing, "is_shadow_catcher"))
     if catchers:
         yield f"What a shadow catcher shows is no average of samples: object '{catchers[0]}'."
 
 
-def of_mist(scene):
-    """Why the pass Mist cannot be made of parts."""
+def mist_obstacles(scene):
+    """Reasons why the pass Mist cannot be made of parts."""
     layers = rendered_layers(scene)
     misty = [n.name for n in layers if n.use_pass_mist]
     if misty:
         yield f"The pass Mist of {names(misty)} is cut off in each part."
 
 
-def of_motion(scene):
-    """Why its motion cannot be averaged."""
+def motion_obstacles(scene):
+    """Reasons why the pass Vector cannot be averaged."""
     moving = [n.name for n in rendered_layers(scene) if n.use_pass_vector]
     # With motion blur the pass is empty.
     if moving and not scene.render.use_motion_blur:
         yield f"The pass Vector of {names(moving)} counts only samples that hit something."
 
 
-def of_light(scene):
-    """Why light cannot be averaged."""
+def light_obstacles(scene):
+    """Reasons why passes of light cannot be averaged."""
     for layer in rendered_layers(scene):
         for kind in ("diffuse", "glossy", "transmission"):
             has_light = any(setting(layer, f"use_pass_{kind}_{way}") for way in ("direct", "indirect"))
@@ -238,8 +251,8 @@ def of_light(scene):
                 )
 
 
-def of_volume(scene):
-    """Why volumes cannot be cut. In 5.0 their pixels differ in a tile, too."""
+def volume_obstacles(scene):
+    """Reasons why volumes cannot be cut. In 5.0 their pixels differ in a tile, too."""
     if not setting(scene.cycles, "volume_biased", True) and (volume := first_volume()):
         yield f"Volumes are rendered Unbiased, which cannot be cut: {volume}."
 
@@ -256,7 +269,9 @@ def names(layers):
 
 
 def first_volume():
-    """Something that may render as a volume; in doubt it does, for a frame rendered whole is never wrong."""
+    """The name of something that may render as a volume; "" for nothing. In doubt it does: whole
+    frames are never wrong.
+    """
     data = bpy.data
     for thing in data.objects:
         if thing.type == "VOLUME" and thing.users:
@@ -292,7 +307,7 @@ def is_read(path):
 
 
 def is_sampling(path):
-    """Whether a tile is rendered with that setting as well as the picture."""
+    """True for a setting that a tile is rendered with as well as the picture."""
     return path in SAMPLING or path.endswith("].samples")
 
 

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One warm Blender under a slave: it loads a scene once and renders the frames it is asked for.
+"""A warm Blender under a slave: loads a scene once and renders the requested frames.
 
-What lives here: the protocol, opening a file, rendering a frame of it. Beside it lie netrender_worker_paths.py
-(re-pointing paths), netrender_worker_scene.py (a scene made ready), netrender_worker_device.py (what Cycles
-computes with), netrender_worker_share.py (some samples of a frame) and netrender_worker_finish.py (denoising and
-compositing when all samples are there). What does not: time limits, killing, retries, files' transport, looking at
-pictures; all that is the Rust side (farm `slave/worker/`), which carries all these files with `include_str!`.
-Python's standard library and `bpy` only, Blender 3.4 to 5.x, run as `blender -b -noaudio -Y --python-exit-code 1
---python netrender_worker.py` or `python netrender_worker.py` (the `bpy` module). The files' names are long so that
-they hide no module of a scene's own scripts.
+What lives here: the protocol, opening a file, rendering a frame of it. Beside it lie
+netrender_worker_paths.py (re-pointing paths), netrender_worker_scene.py (preparing a scene),
+netrender_worker_clean.py (nothing of the slave's user), netrender_worker_device.py (Cycles'
+devices), netrender_worker_share.py (some samples or lines of a frame), netrender_worker_finish.py
+(denoising and compositing when all samples are there) and netrender_worker_facts.py (facts about a
+scene). What does not: time limits, killing, retries,
+transport of files, decoding pictures; all that is the Rust side (crate `slave`, `worker/`). The
+crate `blender` carries these files. Python's standard library and `bpy` only, Blender 3.4 to 5.x,
+run as `blender -b -noaudio -Y --python-exit-code 1 --python netrender_worker.py` or
+`python netrender_worker.py` (the `bpy` module). The files' names are long so that they hide no
+module of a scene's own scripts.
 
 Protocol (5): JSON lines, UTF-8, over a loopback TCP socket that this process connects. In the environment:
 NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; both are removed once read).
@@ -22,7 +25,10 @@ NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; bot
         "paths": [[library here or "", raw, path here, must_exist], ...],
         "scratch": dir, "view_table": path.png|null}
     -> {"id": 1, "ok": {"scene", "engine", "width", "height", "view_table": path|null}}
-    <- {"id": 2, "op": "render", "frame": N, "output": abs .exr,
+    <- {"id": 2, "op": "bake", "blend", "source", "scene", "threads", "scripts", "files", "paths": as in load,
+        "until": N, "output": abs .blend}
+    -> {"id": 2, "ok": {"seconds", "output"}}
+    <- {"id": 2, "op": "render", "frame": N, "output": abs .exr, "play": bool,
         "share": {"of": "samples", "offset": k, "samples": n, "total": t}
                | {"of": "lines", "first": k, "end": e, "total": t}|null}
     -> {"progress": {"frame": N, "text": "..."}}          unsolicited, at most five a second
@@ -30,31 +36,46 @@ NETRENDER_WORKER_ADDR="127.0.0.1:PORT" and NETRENDER_WORKER_TOKEN (one-time; bot
     <- {"id": 3, "op": "finish", "frame": N, "output": abs .exr, "words": {name: text},
         "passes": [{"layer", "view": name|null, "pass", "channels": "RGBA", "file"}]}
     -> {"id": 3, "ok": {"frame", "seconds", "output"}}
-    <- {"id": 4, "op": "quit"}
-    -> {"id": 4, "ok": {}}                                then the process ends with code 0
+    <- {"id": 4, "op": "draw"}                            tries whether this Blender can draw
+    -> {"id": 4, "ok": {}}                                or the process dies
+    <- {"id": 5, "op": "quit"}
+    -> {"id": 5, "ok": {}}                                then the process ends with code 0
     -> {"id": n|null, "error": {"kind", "message"}}
 
 Kinds of error: bad_request, cannot_open, missing_file, missing_scene, missing_engine, no_camera, not_loaded,
-no_denoiser, no_device, render_failed, internal. After any of them the process goes on; after a failed load nothing
-is loaded.
+no_denoiser, no_device, bake_failed, render_failed, internal. After any of them the process goes on; after a
+failed load nothing is loaded.
 
-A share is the samples from k on, n of them, of a Cycles frame that has t, or its lines from k (the top one is 0) up
-to, not including, e; the film of lines has only these. Either has every pass, without denoising, compositor and
-sequencer. Shares of one frame are cheap in a row: what Cycles builds before the first
-sample is kept for the next. A whole frame (null, or no "share") is what it is without any share before it.
+A share is n samples, from sample k on, of a Cycles frame that has t samples; or its lines from k
+(the top one is 0) up to, not including, e, in which case the film has only these lines. Either has
+every pass, without denoising, compositor and sequencer. Consecutive shares of one frame are cheap:
+what Cycles builds before the first sample is kept for the next share. A whole frame (null, or no
+"share") does not depend on the shares rendered before it.
 
-To finish a frame is to give Blender what was merged in place of what the scene's engine would render: "passes" are
-files of 32-bit floats as this machine has them, all channels of a pixel together in the order of "channels", the
-bottom row first; "words" goes into the film's header. Blender denoises, composites and writes it as ever.
+What File Output nodes write for a frame lies, once it is answered, in a folder beside the film: for
+F.exr in F.files, with a folder for each node, and under the names that Blender gives them. Without such
+files there is no such folder. The compositor does not run for a share, so it has none.
 
-All paths are absolute but `raw`, the string that a block of that library (of the .blend itself: "") holds. A
-path in "paths" may be a folder or hold <UDIM>. File names that are not UTF-8 have lone surrogates U+DC80..
-U+DCFF for their odd bytes in Python; what stems from the artist's machine (`source`, the keys of `files`,
-`raw`) may carry U+10DC80..U+10DCFF in their place, as the tracer wrote them. Paths here are taken literally.
+Baking opens a scene, simulates up to the frame `until`, and saves the .blend with the caches in it
+and all paths as they were, so that it can take the place of the job's own .blend. Nothing is loaded
+then. A render with "play" goes through the frames from the simulations' start up to its own first,
+unless the last one was the frame before.
 
-Output: stdout and stderr are one stream (fd 2 is a copy of fd 1). Before each answer the stream gets the line
-"\\x1enetrender-end <id>\\n" ("-" for an answer without id), so the log can be cut exactly by request.
-When the socket closes, the process ends at once, also in the midst of a render.
+Finishing a frame gives Blender the merged pixels in place of those that the scene's engine would
+render: "passes" are files of 32-bit floats of this machine, all channels of a pixel together in the
+order of "channels", the bottom row first; "words" goes into the film's header. Blender denoises,
+composites and writes the frame as usual.
+
+All paths are absolute but `raw`, the string that a block of that library (of the .blend itself: "")
+holds. A path in "paths" may be a folder or hold <UDIM>. File names that are not UTF-8 have lone
+surrogates U+DC80..U+DCFF for their odd bytes in Python; strings from the artist's machine
+(`source`, the keys of `files`, `raw`) may carry U+10DC80..U+10DCFF in their place, as the tracer
+wrote them. Paths on this machine are taken literally.
+
+Output: stdout and stderr are one stream (fd 2 is a copy of fd 1). Before each answer the stream
+gets the line "\\x1enetrender-end <id>\\n" ("-" for an answer without id), so that the log can be
+cut exactly by request. When the socket closes, the process ends at once, also in the midst of a
+render.
 
 The view table is a 16-bit RGB PNG, 65 wide and 65*65 high, of the scene's view transform over a lattice. Axis
 value 0 is 0.0, value i > 0 is 2^(-12.5 + 22.5*(i-1)/63). Counted from the *bottom* row, row = blue*65 +
@@ -79,31 +100,34 @@ from bpy.app.handlers import persistent
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import netrender_worker_denoise
+from netrender_worker_clean import Handlers, disarm_scripts, reset_preferences
 from netrender_worker_device import devices, use_device
+from netrender_worker_facts import place_of_engine, size_of_film
 from netrender_worker_finish import Merged, check_given, replaying, want_merged
 from netrender_worker_paths import Paths, Refused, repath_files, repath_libraries
 from netrender_worker_scene import (
     check_camera,
+    draw,
     engines,
     escape_templates,
     pick_scene,
-    set_engine,
+    set_engines,
     set_output,
-    size_of_film,
     tame_file_outputs,
     try_bake_view_table,
 )
 from netrender_worker_share import Keeper, want_share
+from netrender_worker_simulations import bake, first_frame, play
 
 PROTOCOL = 5
 PROGRESS_EVERY_S = 0.2
 
 
-# --------------------------------------------------------------------------------------- the line home
+# --------------------------------------------------------------------------- connection to the slave
 
 
 class Link:
-    """The socket to the slave. A daemon thread reads it, to see it closed while a frame renders."""
+    """The socket to the slave. A daemon thread reads it, to notice its end while a frame renders."""
 
     def __init__(self, address, token):
         host, port = address.rsplit(":", 1)
@@ -118,7 +142,8 @@ class Link:
         threading.Thread(target=self._read, name="netrender-link", daemon=True).start()
 
     def send(self, message):
-        # Lone surrogates (undecodable file names) are escaped by ensure_ascii and survive the journey.
+        # Lone surrogates (undecodable file names) are escaped by ensure_ascii and survive the
+        # journey.
         data = json.dumps(message, ensure_ascii=True).encode("ascii") + b"\n"
         try:
             with self._sending:
@@ -138,7 +163,7 @@ class Link:
                     return  # from here on a closed socket is no accident
         except OSError:
             pass
-        # Nobody is left to render for. Blender's own exit would first finish the frame.
+        # The slave is gone. Blender's own exit would first finish the frame.
         os._exit(1)
 
 
@@ -157,7 +182,7 @@ C_LIBRARY = _c_library()
 
 
 def end_log(request_id):
-    """Flush Python's and C's buffers, then mark the end of this request in the output stream."""
+    """Flushes Python's and C's buffers, then marks the end of this request in the output stream."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -169,11 +194,11 @@ def end_log(request_id):
         os._exit(1)  # the reader of our output is gone
 
 
-# ------------------------------------------------------------------------------------------------- who we are
+# -------------------------------------------------------------------------------------- this Blender
 
 
 def describe_blender():
-    """What the farm matches slaves on: Blender, its build, engines and devices."""
+    """Blender's version, build, engines and devices, by which the farm matches slaves to jobs."""
     options = bpy.app.build_options
     return {
         "blender": list(bpy.app.version),
@@ -185,11 +210,11 @@ def describe_blender():
     }
 
 
-# -------------------------------------------------------------------------------------------------- the work
+# ------------------------------------------------------------------------------------------ the work
 
 
 class Events:
-    """What Blender's handlers saw."""
+    """Events that Blender's handlers reported."""
 
     def __init__(self):
         self.loaded = False
@@ -238,7 +263,9 @@ def _on_render_stats(*args):
 
 
 def open_blend(path, scripts):
-    """Open the file. With `scripts`, drivers are evaluated and texts run that -Y would have forbidden."""
+    """Opens the file. With `scripts`, drivers are evaluated and texts run that -Y would have
+    forbidden.
+    """
     if not os.path.isfile(path):
         raise Refused("missing_file", f"{path} is not here. Send the job's files again.")
     EVENTS.loaded = False
@@ -257,36 +284,65 @@ def open_blend(path, scripts):
 
 
 class Worker:
-    """The loaded scene and the three things that can be asked of it."""
+    """The loaded scene, and the requests about it."""
 
-    def __init__(self):
+    def __init__(self, handlers):
         self.scene = None
         self.keeper = None
+        self.outputs = ""  # the folder that File Output nodes write to
+        self._handlers = handlers
+        self.loaded = None
+        # The frame up to which the scene was played, if it was and nothing has happened since.
+        self.played = None
         properties = bpy.ops.render.render.get_rna_type().properties
         self._takes_range = "frame_start" in properties and "frame_end" in properties
 
-    def load(self, request):
-        self.scene = None
+    def _open(self, request):
+        """Opens the scene of a load or bake with its paths leading here."""
+        self.scene = self.loaded = self.played = None
         blend = want(request, "blend", str)
-        scratch = want(request, "scratch", str)
         paths = want_paths(request)
-        open_blend(blend, request.get("scripts") is True)
+        scripts = request.get("scripts") is True
+        self._handlers.clean(request.get("engine"))
+        open_blend(blend, scripts)
         repath_libraries(paths)
         repath_files(paths)
         paths.check()
-        scene = pick_scene(request.get("scene"))
-        set_engine(scene, request.get("engine"))
+        if not scripts:
+            disarm_scripts()
+        return pick_scene(request.get("scene")), paths
+
+    def bake(self, request):
+        until = want(request, "until", int)
+        output = want(request, "output", str)
+        started = time.monotonic()
+        scene, paths = self._open(request)
+        set_threads(scene, request)
+        first = first_frame(scene)
+        total = max(until - first + 1, 1)
+        EVENTS.begin_render(until)
+        try:
+            bake(scene, until, lambda frame: EVENTS.progress(f"frame {frame - first + 1} of {total}"))
+        finally:
+            EVENTS.frame = None
+        paths.restore()
+        bpy.ops.wm.save_as_mainfile(filepath=output, copy=True, relative_remap=False, compress=True)
+        return {"seconds": time.monotonic() - started, "output": output}
+
+    def load(self, request):
+        scratch = want(request, "scratch", str)
+        scene, _ = self._open(request)
+        set_engines(scene, request.get("engine"))
         check_camera(scene)
-        threads = request.get("threads") or 0
-        scene.render.threads_mode = "FIXED" if threads > 0 else "AUTO"
-        if threads > 0:
-            scene.render.threads = threads
+        set_threads(scene, request)
         use_device(scene, request.get("device"))
-        tame_file_outputs(scratch)
+        self.outputs = os.path.join(scratch, "outputs")
+        tame_file_outputs(scene, self.outputs)
         table = try_bake_view_table(scene, request.get("view_table"))
         set_output(scene)
         width, height = size_of_film(scene)
         self.scene = scene
+        self.loaded = request
         self.keeper = Keeper(scene)
         return {
             "scene": scene.name,
@@ -301,6 +357,8 @@ class Worker:
         output = want(request, "output", str)
         share = want_share(request)
         self._check_loaded()
+        if request.get("play") is True:
+            return self._make(frame, output, self._render_played)
         if share is None:
             return self._make(frame, output, self._render_whole)
         return self._make(frame, output, lambda part, frame: self._render_share(part, frame, share))
@@ -319,25 +377,52 @@ class Worker:
             raise Refused("not_loaded", "No scene is loaded. Send a load that succeeds first.")
 
     def _make(self, frame, output, make):
-        """The film that `make(folder, frame)` leaves in the folder, moved to `output`."""
-        # A fresh folder of its own: whatever is in it afterwards was made by this render.
+        """Moves the film that `make(folder, frame)` leaves in the folder to `output`."""
+        # A new folder: any file in it afterwards was made by this render.
         part = output + ".part"
         shutil.rmtree(part, ignore_errors=True)
         os.makedirs(part)
+        shutil.rmtree(self.outputs, ignore_errors=True)
         started = time.monotonic()
         EVENTS.begin_render(frame)
         try:
             words = make(part, frame)
             film = self._check_film(part, frame, words)
+            self._move_outputs(output)
             os.replace(film, output)
         finally:
             EVENTS.frame = None
             shutil.rmtree(part, ignore_errors=True)
         return {"frame": frame, "seconds": time.monotonic() - started, "output": output}
 
+    def _move_outputs(self, output):
+        """Moves what File Output nodes wrote for this frame beside the film."""
+        target = os.path.splitext(output)[0] + ".files"
+        shutil.rmtree(target, ignore_errors=True)
+        if os.path.isdir(self.outputs):
+            shutil.move(self.outputs, target)
+
     def _render_whole(self, part, frame):
         self.keeper.drop()
         return self._render_into(part, frame)
+
+    def _render_played(self, part, frame):
+        """Renders a frame after those that it follows from. What was played beyond or before is in
+        the way: then the scene is opened again.
+        """
+        if self.played is None or self.played != frame - 1:
+            if self.played is not None:
+                self.load(self.loaded)
+            first = min(first_frame(self.scene), frame)
+        else:
+            first = frame
+        self.played = frame - 1 if first == frame else None
+        play(
+            self.scene, first, frame, lambda at: EVENTS.progress(f"Playing frame {at} of {first} to {frame}")
+        )
+        words = self._render_whole(part, frame)
+        self.played = None if words or EVENTS.cancelled else frame
+        return words
 
     def _render_share(self, part, frame, share):
         with share(self.scene):
@@ -355,12 +440,12 @@ class Worker:
         return words
 
     def _render_into(self, part, frame):
-        """Render as `blender -b FILE -f N` does and give back Blender's complaint, if any.
+        """Renders as `blender -b FILE -f N` does and returns Blender's complaint, if any.
 
-        `-f` is an animation of one frame, so this is too: the engine is told that it is an animation,
-        animated settings, camera markers and the sequencer take the same way, and the scene's current
-        frame stays the file's. A still render after `frame_set` would also evaluate the whole scene once
-        more for the viewport.
+        `-f` is an animation of one frame, so this is too: the engine is told that it is an
+        animation, animated settings, camera markers and the sequencer take the same way, and the
+        scene's current frame stays the file's. A still render after `frame_set` would also evaluate
+        the whole scene once more for the viewport.
         """
         scene = self.scene
         scene.render.filepath = escape_templates(scene.render, "filepath", os.path.join(part, "film_####"))
@@ -387,7 +472,9 @@ class Worker:
                 scene.frame_set(before[2], subframe=before[3])
 
     def _check_film(self, part, frame, words):
-        """The one film in `part`. Blender 3.4 can say FINISHED without any, and a failure may leave one."""
+        """The path of the one film in `part`. Blender 3.4 can say FINISHED without any, and a
+        failure may leave one.
+        """
         films = os.listdir(part)
         where = f"Frame {frame} of scene '{self.scene.name}'"
         if words or EVENTS.cancelled:
@@ -402,6 +489,7 @@ class Worker:
 
 
 def want(request, name, kind):
+    """A value of the request. Raises Refused for one of another type."""
     value = request.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise Refused(
@@ -410,7 +498,15 @@ def want(request, name, kind):
     return value
 
 
+def set_threads(scene, request):
+    threads = request.get("threads") or 0
+    scene.render.threads_mode = "FIXED" if threads > 0 else "AUTO"
+    if threads > 0:
+        scene.render.threads = threads
+
+
 def want_paths(request):
+    """The Paths of a load request. Raises Refused for one of another form."""
     files, slots = want(request, "files", dict), want(request, "paths", list)
     kinds = [str, str, str, bool]
     if not all(isinstance(here, str) for here in files.values()) or not all(
@@ -429,8 +525,10 @@ def answer(worker, request):
             raise Refused("bad_request", f"Not a JSON line: {request}. Send one object per line.")
         operations = {
             "load": worker.load,
+            "bake": worker.bake,
             "render": worker.render,
             "finish": worker.finish,
+            "draw": lambda _: draw(),
             "quit": lambda _: {},
         }
         operation = operations.get(request.get("op")) if isinstance(request, dict) else None
@@ -449,6 +547,7 @@ def answer(worker, request):
 
 
 def request_id(request):
+    """The number of a request, or None."""
     value = request.get("id") if isinstance(request, dict) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
@@ -462,7 +561,9 @@ def main():
     handlers.render_post.append(_on_render_post)
     handlers.render_cancel.append(_on_render_cancel)
     handlers.render_stats.append(_on_render_stats)
-    worker = Worker()
+    reset_preferences()
+    place_of_engine()
+    worker = Worker(Handlers({_on_load, _on_render_post, _on_render_cancel, _on_render_stats}))
     link.send(
         {"hello": {"token": link.token, "protocol": PROTOCOL, "pid": os.getpid(), **describe_blender()}}
     )
@@ -474,7 +575,7 @@ def main():
         end_log(number)
         link.send({"id": number, **reply})
         if isinstance(request, dict) and request.get("op") == "quit" and "ok" in reply:
-            # Blender's own end frees a scene that nobody needs, slowly, and now and then crashes at it.
+            # Blender's own exit frees the scene first, which is slow, and sometimes crashes at it.
             os._exit(0)
 
 

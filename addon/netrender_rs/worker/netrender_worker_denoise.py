@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Denoising pixels as Cycles does, by the Open Image Denoise that this Blender renders with.
+"""Denoising as Cycles does it, with the Open Image Denoise that this Blender renders with.
 
-What lives here: finding that library and calling it as Cycles' `oidn_denoiser.cpp` does, which gives the same bits.
-What does not: which pictures are denoised and where they come from (netrender_worker_finish.py). Alone, so that the
-tracer can ask whether there is a library, too.
+What lives here: finding that library and calling it as Cycles' `oidn_denoiser.cpp` does, which
+gives the same bits. What does not: which pictures are denoised and where they come from
+(netrender_worker_finish.py). A file of its own, because the tracer asks whether the library exists.
 """
 
 import ctypes
@@ -13,11 +13,12 @@ import sys
 
 import bpy
 
-# Of the library's header, oidn.h.
+# Constants of the library's header, oidn.h.
 CPU_DEVICE = 1
 FLOAT3 = 3
 QUALITIES = {"FAST": 4, "BALANCED": 5, "HIGH": 6}
-# Blender 4.0 and later bring it along as a library of its own, of version 2; before, it is a part of Blender's program.
+# Blender 4.0 and later bring it along as a library of its own, of version 2; before, it is a part
+# of Blender's program.
 NAMES = {
     "linux": ["libOpenImageDenoise.so.2"],
     "darwin": ["libOpenImageDenoise.2.dylib", "libOpenImageDenoise.dylib"],
@@ -43,7 +44,7 @@ FUNCTIONS = {
 
 
 def find_library():
-    """Blender's own copy, or None."""
+    """Loads Blender's own copy; None if there is none."""
     names = NAMES.get(sys.platform, NAMES["linux"])
     for name in names:
         try:
@@ -68,11 +69,11 @@ def is_there():
 
 
 class CannotDenoise(Exception):
-    """Why, for people."""
+    """The pixels cannot be denoised; the message says why, for people."""
 
 
 class Denoiser:
-    """The library with a device of it; a context."""
+    """The library with one of its devices. A context manager."""
 
     def __init__(self, scene):
         library = find_library()
@@ -107,8 +108,9 @@ class Denoiser:
         self._call["ReleaseDevice"](self._device)
 
     def denoise(self, colour, guides, width, height):
-        """Denoises `colour`, four floats a pixel, in place but for alpha. `guides`: {pass: three floats a pixel}, which
-        are denoised themselves when the scene says so. The bottom row comes first."""
+        """Denoises `colour`, four floats a pixel, in place but for alpha. `guides`: {pass: three
+        floats a pixel}, which are denoised too when the scene says so. The bottom row comes first.
+        """
         names = {"Denoising Albedo": b"albedo", "Denoising Normal": b"normal"}
         images = {names[name]: guides[name] for name in self.passes}
         if self._prefilter == "ACCURATE":

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Cycles computes with: the devices of this machine, and rendering with those of one kind alone.
+"""Cycles' devices: those of this machine, and rendering with those of one kind alone.
 
-What does not live here: which kind that is (the slave chooses, and its owner).
+What does not live here: choosing the kind (the slave and its owner do).
 """
 
 import bpy
@@ -28,7 +28,9 @@ def devices():
 
 
 def use_device(scene, kind):
-    """The scene is rendered with all devices of this kind and no other, whatever the artist's machine had."""
+    """Makes the scene render with all devices of this kind and no other, whatever the artist's
+    machine had.
+    """
     cycles = getattr(scene, "cycles", None)
     if kind is None or cycles is None:
         return

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What comes after a frame's parts were merged, once for all of it: denoising, then everything that Blender does with
-what an engine has rendered (compositor, colour management, output).
+"""Finishing a frame whose parts were merged: denoising, then everything that Blender does with the
+pixels of an engine (compositor, colour management, output).
 
-What lives here: an engine that renders nothing and gives Blender the merged pixels as if Cycles had made them. What
-does not: merging and unpacking films (the Rust side), the denoiser (netrender_worker_denoise.py).
+What lives here: an engine that renders nothing and gives Blender the merged pixels as if Cycles had
+made them. What does not: merging and unpacking films (the Rust side), the denoiser
+(netrender_worker_denoise.py).
 """
 
 import array
@@ -42,7 +43,7 @@ def pixels(path, count):
 
 
 class Merged:
-    """The merged pixels on their way into Blender, and what became of them."""
+    """The merged pixels on their way into Blender, and which layers got theirs."""
 
     def __init__(self, scene, passes, width, height, words):
         self.scene = scene
@@ -56,6 +57,9 @@ class Merged:
         return self.scene.cycles.use_denoising and self.scene.view_layers[layer].cycles.use_denoising
 
     def read(self, of, name, channels):
+        """The pixels of a pass of the layer and view `of`. Raises Refused where they are not as
+        expected.
+        """
         if name not in self.passes.get(of, {}):
             layer, view = of
             where = f"view layer '{layer}'" + (f", view '{view}'" if view else "")
@@ -73,7 +77,7 @@ class Merged:
             ) from None
 
     def fill(self, of, passes):
-        """Gives Blender the pixels of a layer and view."""
+        """Gives Blender the pixels of a layer and view, denoised where the scene says so."""
         layer, _ = of
         denoised = None
         if self.denoises(layer):
@@ -98,7 +102,8 @@ def put(render_pass, values):
     try:
         render_pass.rect.foreach_set(values)
     except TypeError:
-        # Blender 3.4 counts pixels where it should count numbers. This way takes long and all pixels as tuples.
+        # Blender 3.4 counts pixels where it should count numbers. Assigning tuples works, and takes
+        # long.
         render_pass.rect = list(zip(*[iter(values)] * render_pass.channels, strict=True))
 
 
@@ -107,7 +112,7 @@ def guide_channels(name):
 
 
 class Replay(bpy.types.RenderEngine):
-    """Renders what is merged already."""
+    """An engine whose frame is merged already."""
 
     bl_idname = "NETRENDER_REPLAY"
     bl_label = "Merged parts"
@@ -143,7 +148,7 @@ class Replay(bpy.types.RenderEngine):
 
 @contextlib.contextmanager
 def replaying(scene, merged):
-    """Within, the scene's frame is what was merged."""
+    """Within this context the scene's frame is the merged one."""
     if not Replay.is_registered:
         bpy.utils.register_class(Replay)
     before = scene.render.engine
@@ -157,7 +162,7 @@ def replaying(scene, merged):
 
 
 def check_given(scene, merged):
-    """Every layer that is rendered got its pixels."""
+    """Raises Refused unless every rendered layer got its pixels."""
     if isinstance(merged.problem, Refused):
         raise merged.problem
     if merged.problem is not None:

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each path of the open scene means on this machine, and re-pointing it there, in memory.
+"""Re-pointing the paths of the open scene to this machine's files, in memory.
 
-What lives here: every place in a datablock that holds a path, the rules by which the artist's paths become ours,
-and the refusal of a scene of which something that was sent would not be opened. What does not: the files
-themselves, which lie there already. The form of what a request says of paths is in netrender_worker.py.
+What lives here: every place in a datablock that holds a path, the rules that map the artist's paths
+to ours, and the refusal of a scene that would not open a file that was sent. What does not: copying
+files, which lie there already. How a request lists paths is written in netrender_worker.py.
 """
 
 import os
 import re
 
 import bpy
+from netrender_worker_facts import all_node_trees, strings_of_nodes, strips, texts_of_modifier
 
 ODD_BYTES = {0x10DC00 + byte: 0xDC00 + byte for byte in range(0x80, 0x100)}
 TILES = {"<UDIM>": r"\d{4}", "<UVTILE>": r"u\d+_v\d+"}
 
 
 class Refused(Exception):
-    """A request that cannot be met: `kind` for programs, the message (what, where, what next) for people."""
+    """A request that cannot be met: `kind` for programs, the message (what, where, what next) for
+    people.
+    """
 
     def __init__(self, kind, message):
         super().__init__(message)
@@ -24,10 +27,13 @@ class Refused(Exception):
 
 
 def normal(path, backslashes=True):
-    """One spelling: forward slashes, no `.`, `..` or doubled slashes. Does not touch the disk."""
+    """The canonical spelling: forward slashes, no `.`, `..` or doubled slashes. Does not touch the
+    disk.
+    """
     if backslashes:
         path = path.replace("\\", "/")
-    # A leading double slash reaches this only from a UNC path (`\\server\share`), where it means something.
+    # A leading double slash reaches this only from a UNC path (`\\server\share`), where it means
+    # something.
     head = "//" if path.startswith("//") else "/" if path.startswith("/") else ""
     parts = []
     for part in path.split("/"):
@@ -39,16 +45,19 @@ def normal(path, backslashes=True):
 
 
 def is_windows(path):
-    """Of a normal path: it names a drive or a server, and case does not matter in it."""
+    """True for a normal path that names a drive or a server: case does not matter in it."""
     return path.startswith("//") or re.match(r"[A-Za-z]:/", path) is not None
 
 
 def key_of(path):
+    """The key under which a normal path is looked up."""
     return path.casefold() if is_windows(path) else path
 
 
 def opened(raw, base):
-    """The path that Blender opens here for `raw` of a .blend at `base`; None if it would be a wrong one."""
+    """The path that Blender opens here for `raw` of a .blend at `base`; None if that would be the
+    wrong file.
+    """
     native = raw.replace("\\", "/") if os.sep == "/" else raw
     if raw.startswith("//"):
         return os.path.normpath(os.path.join(os.path.dirname(base), native[2:].lstrip("/")))
@@ -57,7 +66,7 @@ def opened(raw, base):
 
 
 def is_there(path):
-    """Whether a file or folder is there, or one for a path of tiles."""
+    """True if the file or folder exists, or for a path of tiles any tile."""
     if os.path.exists(path) or not any(token in path for token in TILES):
         return os.path.exists(path)
     folder, base = os.path.split(path)
@@ -71,7 +80,9 @@ def is_there(path):
 
 
 def place_of(library):
-    """Where a library of the open file lies here. Blender rewrites nested ones' `//` for the main file."""
+    """The path of a library of the open file here. Blender rewrites nested libraries' `//` for the
+    main file.
+    """
     return opened(library.filepath, bpy.data.filepath) or library.filepath
 
 
@@ -81,8 +92,9 @@ def is_packed(block):
 
 
 class Paths:
-    """What each path of the open file means here: exactly as the request says, else by the artist's path.
-    Paths that it does not know stay as they are."""
+    """The map from the paths of the open file to files here: exactly as the request says, else by
+    the artist's path. Unknown paths stay as they are.
+    """
 
     def __init__(self, blend, source, files, paths):
         self._exact, self._entries = {}, []
@@ -100,11 +112,13 @@ class Paths:
             self._add_folders(path, normal(target, backslashes=os.sep != "/"))
         self._users = {}
         self._wrong = []
+        self._changed = []
+        self._changed_elsewhere = {"library": {}, "file": {}}
         self.settled = set()
 
     def _add_folders(self, path, target):
-        # Files are mirrored, so folders correspond as far up as their names do. They are needed for what
-        # names no single file: cache folders, `<UDIM>` tiles, strips' folders.
+        # Files are mirrored, so folders correspond as far up as their names do. They are needed for
+        # what names no single file: cache folders, `<UDIM>` tiles, strips' folders.
         while True:
             (up_path, name), (up_target, other) = path.rpartition("/")[::2], target.rpartition("/")[::2]
             if not up_path or not up_target or name != other:
@@ -118,17 +132,20 @@ class Paths:
         return self._exact.get((library, raw.replace("\\", "/")))
 
     def wanted(self, library, raw):
-        """(path here, must_exist) for `raw` of a library (its place here, "" for the main file), or None."""
+        """(path here, must_exist) for `raw` of a library (its place here, "" for the main file), or
+        None.
+        """
         return self._as_told(library, raw) or self._by_artists_path(self._on_artists_machine(library, raw))
 
     def wanted_library(self, library):
-        """The same for the library's own path."""
+        """As wanted(), for the library's own path."""
         raw, parent = library.filepath, library.parent
         owner = place_of(parent) if parent is not None and parent != library else ""
         exact = self._as_told(owner, raw)
         if exact or not owner or not raw.startswith("//"):
             return exact or self._by_artists_path(self._on_artists_machine(owner, raw))
-        # Blender has made it relative to the main file; the parent's folder is what the artist's file said.
+        # Blender has made it relative to the main file; the parent's folder is what the artist's
+        # file said.
         try:
             near = "//" + os.path.relpath(place_of(library), os.path.dirname(owner))
         except ValueError:  # another drive
@@ -158,14 +175,15 @@ class Paths:
             folder = self._folders.get(key_of(path))
             if folder is not None:
                 target = "/".join([folder, *reversed(rest)])
-                # A folder's name alone is no proof that the file was sent: only if it leads somewhere.
+                # A folder's name alone is no proof that the file was sent: only if it leads
+                # somewhere.
                 return (target, False) if is_there(target) or "#" in target else None
             path, _, name = path.rpartition("/")
             rest.append(name)
         return None
 
     def change(self, owner, holder, name):
-        """Re-point the property `name` of `holder`, a part of the datablock `owner`, if need be."""
+        """Re-points the property `name` of `holder`, a part of the datablock `owner`, if need be."""
         try:
             raw = getattr(holder, name, None)
         except UnicodeDecodeError as error:  # a text's path, unlike all others
@@ -179,12 +197,40 @@ class Paths:
             try:
                 setattr(holder, name, value)
                 now = getattr(holder, name)
+                if owner.library is None:
+                    self._changed.append((owner, holder, name, raw))
             except (UnicodeError, AttributeError, TypeError) as error:
                 print(f"{user}: {error}")
         self.settle(library, raw, now or raw)
 
+    def note_change(self, kind, now, raw):
+        """Notes that a library, or a file that only Blender's own walk knows, had the path `raw`."""
+        self._changed_elsewhere[kind][now] = raw
+
+    def restore(self):
+        """Puts the paths of the open file back as they were, so that it can be saved as the artist's."""
+        for owner, holder, name, raw in reversed(self._changed):
+            try:
+                setattr(holder, name, raw)
+            except (UnicodeError, AttributeError, TypeError) as error:
+                raise Refused(
+                    "bake_failed",
+                    f"the path of {type(owner).__name__} '{owner.name}' can't be put back: {error}. "
+                    "Bake in Blender and send again.",
+                ) from None
+        for library in bpy.data.libraries:
+            if library.parent is None and library.filepath in self._changed_elsewhere["library"]:
+                library.filepath = self._changed_elsewhere["library"][library.filepath]
+        files = self._changed_elsewhere["file"]
+        if files:
+            bpy.data.file_path_foreach(
+                lambda owner, path, _: (
+                    files.get(path) if owner is not None and owner.library is None else None
+                )
+            )
+
     def value_for(self, library, raw, user):
-        """The value to set instead of `raw`, or None to leave it."""
+        """The value to set in place of `raw`, or None to leave it."""
         found = self.wanted(library, raw)
         if found is None:
             return None
@@ -194,7 +240,9 @@ class Paths:
         return found[0] + "/" if raw[-1] in "/\\" and found[0][-1:] not in "/\\" else found[0]
 
     def settle(self, library, raw, now):
-        """What was `raw` is `now` in that library: it must open what was wanted."""
+        """Notes that `raw` of that library is `now` something else, and whether that opens the
+        wanted file.
+        """
         self.settled.add((library, now))
         found = self.wanted(library, raw)
         if found and found[1] and opened(now, library or bpy.data.filepath) != os.path.normpath(found[0]):
@@ -208,7 +256,9 @@ class Paths:
             self._wrong.append((owner, library.filepath, found[0]))
 
     def check(self):
-        """Refuse a scene of which a file that was sent is not here, or not what it would open."""
+        """Refuses a scene that needs a file that was sent and is not here, or that would open
+        another one.
+        """
         for library, raw, target, must_exist in self._entries:
             if must_exist and not is_there(target):
                 self._refuse(library, raw, f"it is not here ({target})")
@@ -227,14 +277,19 @@ class Paths:
 
 
 def repath_libraries(paths):
-    """Point libraries at their files here, reload, and again until none with a path to change appears."""
+    """Points libraries at their files here and reloads them, until no new one with a path to change
+    appears.
+    """
     changed, waiting = set(), []
     while True:
-        # All are pointed right before any is loaded: one that another brings along must be known by then.
+        # All are pointed right before any is loaded: one that another brings along must be known by
+        # then.
         for library in bpy.data.libraries:
             raw, found = library.filepath, None if is_packed(library) else paths.wanted_library(library)
             if found is None or place_of(library) == os.path.normpath(found[0]):
                 continue
+            if library.parent is None:
+                paths.note_change("library", found[0], raw)
             library.filepath = found[0]
             if (raw, found[0]) not in changed:  # one that links itself comes back with each reload
                 changed.add((raw, found[0]))
@@ -253,11 +308,11 @@ def repath_libraries(paths):
 
 
 def repath_files(paths):
-    """Every other path of the open file, linked data included."""
+    """Re-points every other path of the open file, linked data included."""
     for owner, holder, name in path_slots():
         paths.change(owner, holder, name)
-    # Blender's own walk (4.4 on) knows fewer places than these, but may know some of the future. Names that
-    # are not UTF-8 crash it (5.0).
+    # Blender's own walk (4.4 on) knows fewer places than these, but may know some of the future.
+    # Names that are not UTF-8 crash it (5.0).
     known = bpy.utils.blend_paths(absolute=False, packed=True, local=False)
     if not hasattr(bpy.data, "file_path_foreach") or any(map(is_odd, known)):
         return
@@ -272,6 +327,8 @@ def repath_files(paths):
         value = paths.value_for(library, raw, f"{type(owner).__name__} '{owner.name}'")
         value = None if value is None or is_odd(value) else value
         seen.append((library, raw, value or raw))
+        if value is not None and owner.library is None:
+            paths.note_change("file", value, raw)
         return value
 
     bpy.data.file_path_foreach(visit)
@@ -280,11 +337,14 @@ def repath_files(paths):
 
 
 def is_odd(path):
+    """True for a file name that is not UTF-8."""
     return any("\udc80" <= letter <= "\udcff" for letter in path)
 
 
 def path_slots():
-    """(datablock, the thing in it that has the path, the property's name), all but libraries."""
+    """Yields (datablock, the part of it that has the path, the property's name), for all but
+    libraries.
+    """
     data = bpy.data
     for blocks in (data.images, data.sounds, data.fonts, data.movieclips, data.volumes, data.cache_files):
         for block in blocks:
@@ -313,11 +373,8 @@ def path_slots():
     for owner, tree in all_node_trees():
         for node in tree.nodes:
             yield owner, node, "filepath"
-            if node.bl_idname.startswith("GeometryNodeImport") and "Path" in node.inputs:
-                socket = node.inputs["Path"]
-                yield owner, socket, "default_value"
-                if socket.is_linked and socket.links[0].from_node.bl_idname == "FunctionNodeInputString":
-                    yield owner, socket.links[0].from_node, "string"
+    for owner, _, holder, name in strings_of_nodes():
+        yield owner, holder, name
 
 
 def modifier_slots(thing, modifier):
@@ -326,6 +383,8 @@ def modifier_slots(thing, modifier):
     elif modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN" and modifier.domain_settings:
         yield thing, modifier.domain_settings, "cache_directory"
     elif modifier.type == "NODES":
+        for text in texts_of_modifier(modifier):
+            yield thing, text, "value"
         yield thing, modifier, "simulation_bake_directory"
         yield thing, modifier, "bake_directory"
         for bake in getattr(modifier, "bakes", ()):
@@ -340,17 +399,3 @@ def point_cache_slots(owner, holder):
     cache = getattr(holder, "point_cache", None)
     if cache and cache.use_external:
         yield owner, cache, "filepath"
-
-
-def strips(scene):
-    editor = scene.sequence_editor
-    if editor is None:
-        return ()
-    return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
-
-
-def all_node_trees():
-    data = bpy.data
-    owners = (data.materials, data.worlds, data.lights, data.scenes, data.textures, data.linestyles)
-    embedded = [(o, o.node_tree) for c in owners for o in c if getattr(o, "node_tree", None)]
-    return [*((tree, tree) for tree in data.node_groups), *embedded]

@@ -1,26 +1,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The open scene made ready to be rendered here: scene, engine and camera as asked for, what it writes kept in
-our folders, its film's form, its view transform baked into a table.
+"""Preparing the open scene: scene, engine and camera as requested, output kept in our folders, the
+film's form, the view transform baked into a table.
 
-What does not live here: opening files, re-pointing paths, rendering. All is done in memory, and again for each
-load.
+What does not live here: opening files, re-pointing paths, rendering. All is done in memory, and
+again for each load.
 """
 
 import array
-import ctypes
+import functools
 import os
 import re
 import traceback
 
 import bpy
-from netrender_worker_paths import Refused, strips
+from netrender_worker_facts import (
+    DRAWING_ENGINES,
+    compositing_tree,
+    compositor_nodes,
+    engine_name,
+    file_output_nodes,
+    kept_engine,
+    shown_scenes,
+    strips,
+)
+from netrender_worker_paths import Refused
 
 LATTICE = 65
 LATTICE_LOG2 = (-12.5, 10.0)
 
 
 def engines():
-    """Render engines this Blender can be set to; our own add-on's engine is no renderer."""
+    """Render engines that this Blender can be set to. The add-on's own engine is no renderer."""
     found = {"NET_RENDER"}
     result = []
 
@@ -39,7 +49,7 @@ def engines():
     # Built-in engines have no Python class; the enum lists them only in a context, so try them on.
     render = bpy.context.scene.render
     before = render.engine
-    for name in ("BLENDER_EEVEE", "BLENDER_EEVEE_NEXT", "BLENDER_WORKBENCH"):
+    for name in DRAWING_ENGINES:
         try:
             render.engine = name
             add(name)
@@ -52,7 +62,21 @@ def engines():
     return sorted(result)
 
 
+def draw():
+    """Draws a picture of a few pixels. A Blender that cannot draw dies of it, or says so."""
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    scene = bpy.context.scene
+    scene.render.engine = "BLENDER_WORKBENCH"
+    scene.render.resolution_x = scene.render.resolution_y = 8
+    try:
+        bpy.ops.render.render(scene=scene.name)
+    except RuntimeError as error:
+        raise Refused("render_failed", f"This Blender cannot draw: {error}. Give it a display.") from None
+    return {}
+
+
 def pick_scene(name):
+    """Makes the named scene active; None: the one that is. Raises Refused for an unknown one."""
     scene = bpy.data.scenes.get(name) if name else bpy.context.scene
     if scene is None:
         there = ", ".join(s.name for s in bpy.data.scenes)
@@ -66,51 +90,44 @@ def pick_scene(name):
     return scene
 
 
-def set_engine(scene, engine):
-    wanted = engine or scene.render.engine  # "" when the file names an engine this Blender has not got
+def set_engines(scene, engine):
+    """Sets the scene's engine (None: its own), and that of scenes whose render it shows. Raises
+    Refused for one that this Blender lacks: it would render with another one and say nothing.
+    """
+    wanted = engine or engine_name(scene)
     try:
         scene.render.engine = wanted
     except TypeError:
-        raise Refused(
-            "missing_engine",
-            f"This Blender has no render engine '{wanted or 'of scene ' + scene.name}'. It has: "
-            f"{', '.join(engines())}. Enable the engine's add-on on this slave, or send to others.",
-        ) from None
+        refuse_engine(scene, wanted)
+    there = engines()
+    for shown in shown_scenes(scene):
+        own = kept_engine(shown) if engine_name(shown) == "NET_RENDER" else engine_name(shown)
+        if own not in there:
+            refuse_engine(shown, own)
+        shown.render.engine = own
 
 
-def node_trees_of(tree):
-    """A node tree and all groups in it, each once."""
-    seen, waiting = [], [tree]
-    while waiting:
-        tree = waiting.pop()
-        if tree is None or tree in seen:
-            continue
-        seen.append(tree)
-        waiting.extend(getattr(node, "node_tree", None) for node in tree.nodes)
-    return seen
-
-
-def compositing_tree(scene):
-    """The tree that runs after this scene's render, or None."""
-    if not scene.render.use_compositing:
-        return None
-    if hasattr(scene, "compositing_node_group"):  # 5.0
-        return scene.compositing_node_group
-    return scene.node_tree if scene.use_nodes else None
+def refuse_engine(scene, engine):
+    raise Refused(
+        "missing_engine",
+        f"This Blender has no render engine '{engine}', which scene '{scene.name}' needs. It has: "
+        f"{', '.join(engines())}. Enable the engine's add-on on this slave, or send to others.",
+    )
 
 
 def check_camera(scene):
-    """Blender's own rule (check_valid_camera), asked before minutes are spent on loading textures."""
+    """Raises Refused by Blender's own rule (check_valid_camera), before minutes are spent on
+    loading textures.
+    """
 
     def has_camera(scene):
         return scene.camera is not None or any(o.type == "CAMERA" for o in scene.objects)
 
     if scene.render.use_sequencer and len(strips(scene)):
         return
-    tree = compositing_tree(scene)
     needing = [scene]
-    if tree is not None:
-        layers = [n for t in node_trees_of(tree) for n in t.nodes if n.type == "R_LAYERS" and not n.mute]
+    if compositing_tree(scene) is not None:
+        layers = [n for n in compositor_nodes(scene) if n.type == "R_LAYERS" and not n.mute]
         needing = [n.scene or scene for n in layers]  # none: nothing is rendered, the compositor makes it all
     for needed in needing:
         if not has_camera(needed):
@@ -121,7 +138,7 @@ def check_camera(scene):
 
 
 def escape_templates(owner, prop, path):
-    """Since 4.5 `{name}` in some paths is a template; `{{` is a brace."""
+    """Escapes a path for a property where, since 4.5, `{name}` is a template and `{{` a brace."""
     prop = owner.bl_rna.properties[prop]
     if getattr(prop, "is_path_supports_templates", False):
         return path.replace("{", "{{").replace("}", "}}")
@@ -129,50 +146,45 @@ def escape_templates(owner, prop, path):
 
 
 def tame(path):
-    """A path below some folder that stays below it."""
+    """A relative path without the parts by which it could leave its folder."""
     parts = [p for p in re.split(r"[\\/]+", path) if p not in ("", ".", "..") and not p.endswith(":")]
-    return "/".join(parts)
+    ends_in_folder = path.endswith(("/", "\\")) and parts
+    return "/".join(parts) + ("/" if ends_in_folder else "")
 
 
-def tame_file_outputs(scratch):
-    """File Output nodes write into the scratch folder, never to the artist's paths; in every scene, because
-    strips and Render Layers nodes bring other scenes' compositors along."""
-    number = 0
-    trees = [
-        *bpy.data.node_groups,
-        *(t for t in (getattr(s, "node_tree", None) for s in bpy.data.scenes) if t),
-    ]
-    for tree in trees:
-        if tree.bl_idname != "CompositorNodeTree":
-            continue
-        for node in tree.nodes:
-            if node.bl_idname != "CompositorNodeOutputFile":
-                continue
-            number += 1
-            folder = os.path.join(scratch, f"output-{number}")
-            if hasattr(node, "directory"):  # 5.0
-                node.directory = escape_templates(node, "directory", os.path.join(folder, ""))
-                node.file_name = tame(node.file_name)
+def tame_file_outputs(scene, outputs):
+    """Makes each File Output node write into a folder of its own below `outputs`, never to the
+    artist's paths; in every scene, because strips and Render Layers nodes bring other scenes'
+    compositors along. The files' own names stay as they are.
+    """
+    for label, node in file_output_nodes(scene):
+        folder = os.path.join(outputs, label, "")
+        if hasattr(node, "directory"):  # 5.0
+            node.directory = escape_templates(node, "directory", folder)
+            node.file_name = tame(node.file_name)
+            if node.format.media_type != "MULTI_LAYER_IMAGE":  # there an item's name is a layer's
                 for item in node.file_output_items:
-                    item.name = tame(item.name) or "Image"
-                continue
-            # With multi-layer files the base path is the file's name, not a folder.
-            single_file = node.format.file_format == "OPEN_EXR_MULTILAYER"
-            name = (tame(node.base_path).rpartition("/")[2] or "layers") if single_file else ""
-            node.base_path = escape_templates(node, "base_path", os.path.join(folder, name))
-            for slot in node.file_slots:
-                slot.path = tame(slot.path)
+                    # As Blender does it at the end.
+                    item.name = re.sub(r"[\\/]", "_", item.name) or "Image"
+            continue
+        # With multi-layer files the base path is the file's name, not a folder.
+        single_file = node.format.file_format == "OPEN_EXR_MULTILAYER"
+        name = tame(node.base_path).rpartition("/")[2] if single_file else ""
+        node.base_path = escape_templates(node, "base_path", folder) + name
+        for slot in node.file_slots:
+            slot.path = tame(slot.path)
 
 
 def set_output(scene):
-    """The film: every pass in 32-bit float, scene linear, in one file."""
+    """Sets the form of the film: every pass in 32-bit float, scene linear, in one file."""
     settings = scene.render.image_settings
     if hasattr(settings, "media_type"):
         settings.media_type = "MULTI_LAYER_IMAGE"  # 5.0 refuses formats of another kind than this
     settings.file_format = "OPEN_EXR_MULTILAYER"
     settings.color_depth = "32"
     settings.exr_codec = "ZIP"
-    # The film is what merging and finishing start from; the artist's own output space is applied at the end.
+    # The film is what merging and finishing start from; the artist's own output space is applied at
+    # the end.
     if hasattr(settings, "color_management"):
         settings.color_management = "FOLLOW_SCENE"
     if hasattr(settings, "use_preview"):
@@ -181,55 +193,37 @@ def set_output(scene):
         settings.views_format = "MULTIVIEW"
     render = scene.render
     render.use_file_extension = True
-    # `-f` renders every layer in use, single or not; the operator heeds this, and fails at the second frame (5.0).
+    # `-f` renders every layer in use, single or not; the operator heeds this, and fails at the
+    # second frame (5.0).
     render.use_single_layer = False
     render.use_placeholder = False
     render.use_overwrite = True
 
 
-def size_of_film(scene):
-    """Width and height in pixels of the written file."""
-    render = scene.render
-    width = render.resolution_x * render.resolution_percentage // 100
-    height = render.resolution_y * render.resolution_percentage // 100
-    if render.use_border and render.use_crop_to_border:
-
-        def edge(share, size):
-            return int(ctypes.c_float(share * size).value)  # Blender multiplies in 32 bits and cuts off
-
-        width, height = (
-            edge(render.border_max_x, width) - edge(render.border_min_x, width),
-            edge(render.border_max_y, height) - edge(render.border_min_y, height),
-        )
-    return width, height
+# ----------------------------------------------------------------------------------- view transform
 
 
-# ------------------------------------------------------------------------------------------- the view transform
-
-_lattice = None
-
-
+@functools.cache
 def lattice():
-    """RGBA floats of the 65^3 lattice, red fastest; made once per process."""
-    global _lattice
-    if _lattice is None:
-        low, high = LATTICE_LOG2
-        steps = LATTICE - 2
-        axis = array.array("f", [0.0, *(2.0 ** (low + (high - low) * i / steps) for i in range(LATTICE - 1))])
-        pixels = array.array("f", [1.0]) * (4 * LATTICE**3)
-        pixels[0::4] = axis * LATTICE**2
-        greens = array.array("f", [v for v in axis for _ in range(LATTICE)])
-        pixels[1::4] = greens * LATTICE
-        blues = array.array("f")
-        for value in axis:
-            blues.extend(array.array("f", [value]) * LATTICE**2)
-        pixels[2::4] = blues
-        _lattice = pixels
-    return _lattice
+    """RGBA floats of the 65^3 lattice, red fastest."""
+    low, high = LATTICE_LOG2
+    steps = LATTICE - 2
+    axis = array.array("f", [0.0, *(2.0 ** (low + (high - low) * i / steps) for i in range(LATTICE - 1))])
+    pixels = array.array("f", [1.0]) * (4 * LATTICE**3)
+    pixels[0::4] = axis * LATTICE**2
+    greens = array.array("f", [v for v in axis for _ in range(LATTICE)])
+    pixels[1::4] = greens * LATTICE
+    blues = array.array("f")
+    for value in axis:
+        blues.extend(array.array("f", [value]) * LATTICE**2)
+    pixels[2::4] = blues
+    return pixels
 
 
 def bake_view_table(scene, path):
-    """Save the lattice as the scene's view transform shows it. Leaves the scene's settings as they were."""
+    """Saves the lattice as the scene's view transform shows it. Leaves the scene's settings as they
+    were.
+    """
     settings, render = scene.render.image_settings, scene.render
     names = [
         n
@@ -260,6 +254,7 @@ def bake_view_table(scene, path):
 
 
 def try_bake_view_table(scene, path):
+    """The path of the baked table; None where it was not asked for, or cannot be made."""
     if not path:
         return None
     try:

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rendering some of a frame's samples or lines: the open scene is set to them, and afterwards put back.
+"""Rendering some samples or lines of a frame: the scene's settings are changed for it, and
+restored.
 
-What lives here: which settings that takes, by Blender, and when Cycles may keep what it built. What does not:
-who may be asked for a share (the tracer's `split`), and merging (film `merge`).
+What lives here: the settings that this takes in each Blender, and when Cycles may keep what it
+built. What does not: which scenes can be shared (the tracer's `split`), and merging (crate `film`,
+`merge`).
 """
 
 import contextlib
 
+from netrender_worker_facts import size_of_film
 from netrender_worker_paths import Refused
-from netrender_worker_scene import size_of_film
 
 
 def want_share(request):
-    """What of the frame a render request wants, as a function of the scene that is a context in which that is
-    rendered; None for all of the frame."""
+    """The share that a render request wants, as a function from the scene to a context in which
+    only that share is rendered; None for the whole frame.
+    """
     share = request.get("share")
     if share is None:
         return None
@@ -40,11 +43,13 @@ def want_share(request):
 
 
 class Keeper:
-    """What Cycles builds before its first sample is kept between shares of one frame, and for nothing else.
+    """Keeps what Cycles builds before its first sample between shares of one frame, and for nothing
+    else.
 
-    Kept over frames, or into a frame that is rendered whole, it could make a picture other than that of a fresh
-    Blender. Turning the setting off frees it; leaving it on and rendering something else would not. With several
-    view layers Cycles takes one for the other: pixels of the second are wrong (3.4 and 5.0), so nothing is kept.
+    Kept over frames, or into a frame that is rendered whole, it could make a picture other than
+    that of a fresh Blender. Turning the setting off frees it; leaving it on and rendering something
+    else would not. With several view layers Cycles takes one for the other: pixels of the second
+    are wrong (3.4 and 5.0), so nothing is kept.
     """
 
     def __init__(self, scene):
@@ -53,14 +58,14 @@ class Keeper:
         self._kept = None
 
     def keep(self, frame):
-        """Before a share of this frame."""
+        """Allows Cycles to keep its data. Called before a share of this frame."""
         if self._kept != frame:
             self._render.use_persistent_data = False
         self._render.use_persistent_data = sum(layer.use for layer in self._scene.view_layers) == 1
         self._kept = frame
 
     def drop(self):
-        """Before a whole frame, and after a share that went wrong."""
+        """Frees that data. Called before a whole frame, and after a share that failed."""
         if self._kept is not None:
             self._render.use_persistent_data = False
             self._render.use_persistent_data = self._artists
@@ -69,12 +74,14 @@ class Keeper:
 
 @contextlib.contextmanager
 def only_samples(scene, offset, samples, total):
-    """Within, the scene renders these samples and nothing of what has to wait for all: denoising, compositor and
-    sequencer. What denoising will need is rendered along."""
+    """Within this context the scene renders these samples, and nothing that must wait for all of
+    them: denoising, compositor and sequencer. The passes that denoising will need are rendered.
+    """
     settings = [*parts_only(scene), (scene.cycles, "sample_offset", offset)]
     cycles = scene.cycles
     if hasattr(cycles, "use_sample_subset"):
-        # Cycles knows the whole frame, cuts the view layers' own numbers by the range, and heeds the offset only so.
+        # Cycles knows the whole frame, cuts the view layers' own numbers by the range, and heeds
+        # the offset only so.
         settings += [
             (cycles, "samples", total),
             (cycles, "sample_subset_length", samples),
@@ -88,8 +95,9 @@ def only_samples(scene, offset, samples, total):
 
 @contextlib.contextmanager
 def only_lines(scene, first, end, total):
-    """Within, the scene renders a picture of these lines, counted from the top, and nothing of what has to wait for
-    all."""
+    """Within this context the scene renders a picture of these lines, counted from the top, and
+    nothing that must wait for all of them.
+    """
     render = scene.render
     height = size_of_film(scene)[1]
     if render.use_border or height != total:
@@ -102,7 +110,8 @@ def only_lines(scene, first, end, total):
         (render, "use_crop_to_border", True),
         (render, "border_min_x", 0.0),
         (render, "border_max_x", 1.0),
-        # Blender counts from the bottom and cuts off fractions: a quarter of a line is far from either side.
+        # Blender counts from the bottom and cuts off fractions: a quarter of a line is far from
+        # either side.
         (render, "border_min_y", (height - end + 0.25) / height if end < height else 0.0),
         (render, "border_max_y", (height - first + 0.25) / height if first > 0 else 1.0),
     ]
@@ -111,7 +120,7 @@ def only_lines(scene, first, end, total):
 
 
 def parts_only(scene):
-    """Settings with which nothing is done that takes all of the frame; each as (owner, name, value)."""
+    """Settings that turn off what needs the whole frame, each as (owner, name, value)."""
     cycles = getattr(scene, "cycles", None)
     if scene.render.engine != "CYCLES" or cycles is None:
         raise Refused("bad_request", f"Scene '{scene.name}' has no samples to share. Ask for whole frames.")
@@ -119,7 +128,7 @@ def parts_only(scene):
         (cycles, "use_denoising", False),
         (scene.render, "use_compositing", False),
         (scene.render, "use_sequencer", False),
-        # A share has all of its samples, however long that takes.
+        # A share has all of its samples, however long they take.
         (cycles, "time_limit", 0.0),
         *guides(scene),
     ]
@@ -127,7 +136,7 @@ def parts_only(scene):
 
 @contextlib.contextmanager
 def changed(settings):
-    """Within, these settings have these values."""
+    """Within this context these settings have these values."""
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in settings]
     try:
         for owner, name, value in settings:
@@ -139,7 +148,9 @@ def changed(settings):
 
 
 def guides(scene):
-    """What makes layers that will be denoised keep what guides the denoiser."""
+    """Settings that make layers keep the guiding passes of the denoiser, where they will be
+    denoised.
+    """
     if scene.cycles.use_denoising:
         for layer in scene.view_layers:
             if layer.cycles.use_denoising:
@@ -147,11 +158,14 @@ def guides(scene):
 
 
 def layer_samples(scene, offset, samples, total):
-    """What view layers with a number of their own must have, where Cycles takes it for what is to be rendered."""
+    """Settings for view layers with their own number of samples, where Cycles takes it for what is
+    to be rendered.
+    """
     if scene.cycles.use_layer_samples == "IGNORE":
         return
     for layer in scene.view_layers:
         if layer.samples > 0:
             own = min(layer.samples, total)
-            # 0 would mean as many as the scene's; what is rendered then has no weight.
+            # 0 would mean as many as the scene has. The sample rendered instead has no weight in
+            # the merge.
             yield layer, "samples", max(1, min(offset + samples, own) - offset)

@@ -1,29 +1,19 @@
-//! Where the pixels lie in the file: the table of offsets, and the few bytes before each packed block of lines
-//! ("chunk"). Proves that every block is there, is the one the table says, and lies alone and wholly inside the
+//! The table of offsets and the few bytes before each chunk (packed block of lines). Proves that
+//! every chunk is there, is the one the table says, overlaps no other and lies wholly inside the
 //! file, so that a truncated or unfinished film is found without unpacking anything.
 
 use crate::error::FilmError;
-use crate::header::{Layout, limit, lines_per_chunk};
+use crate::layout::{Chunk, Layout, limit, lines_per_chunk};
 use crate::source::Source;
 
 const INSIDE: &str = "its picture";
 
-/// One packed block of lines.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Chunk {
-    pub(crate) part: usize,
-    /// Its first line, counted from 0 at the top of the picture.
-    pub(crate) line: usize,
-    /// Of the packed bytes, after the block's own little header.
-    pub(crate) start: u64,
-    pub(crate) bytes: usize,
-}
-
-/// Reads the table and checks every block. The source stands behind the headers.
+/// Reads the table and checks every chunk. The source must be positioned just behind the headers.
 pub(crate) fn read(source: &mut Source, layout: &Layout) -> Result<Vec<Chunk>, FilmError> {
     let height = layout.height as u64;
     let total: u64 = layout.parts.iter().map(|part| height.div_ceil(lines_per_chunk(part.compression))).sum();
-    // At most 4096 parts x 65,536 lines, and all of it must be in the file before a byte is allocated for it.
+    // At most 4096 parts x 65,536 lines; the file must hold the whole table before a byte is
+    // allocated for it.
     if total.saturating_mul(8) > source.remaining() {
         return Err(FilmError::Truncated { inside: "its table of contents" });
     }
@@ -44,7 +34,8 @@ pub(crate) fn read(source: &mut Source, layout: &Layout) -> Result<Vec<Chunk>, F
     Ok(chunks)
 }
 
-/// Fills in `bytes` and moves `start` behind the block's header. The source stands behind the block before it.
+/// Fills in `bytes` and moves `start` behind the chunk's header. The source must be positioned just
+/// behind the previous chunk.
 fn check(source: &mut Source, layout: &Layout, chunk: &mut Chunk) -> Result<(), FilmError> {
     let Chunk { part: index, line, .. } = *chunk;
     let wrong = |what: &str| FilmError::damaged(format!("part {index}, line {line}: {what}"));
@@ -65,7 +56,7 @@ fn check(source: &mut Source, layout: &Layout, chunk: &mut Chunk) -> Result<(), 
     if bytes == 0 {
         return Err(wrong("its block is empty"));
     }
-    // A block that does not get smaller is stored as it is.
+    // A block that packing does not make smaller is stored unpacked.
     limit("a packed block in bytes", bytes, unpacked)?;
     chunk.start = source.position();
     chunk.bytes = bytes as usize;

@@ -1,9 +1,9 @@
-//! What can be wrong with a film, said so that its owner knows what to do. No paths: the caller knows which file it
-//! asked about and says so.
+//! The faults of a film, worded so that its owner knows what to do. No paths: the caller knows the
+//! file and names it.
 
 use std::io;
 
-/// Why a film, a view table or a preview could not be used.
+/// The reason why a film, a view transform or a preview could not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilmError {
@@ -13,69 +13,69 @@ pub enum FilmError {
     /// The first bytes are not those of an OpenEXR file.
     #[error("this is not an OpenEXR file; was another file format chosen for the output?")]
     NotExr,
-    /// The file is shorter than it says.
+    /// The file is shorter than its header states.
     #[error("the file ends inside {inside}: it was not written or not sent completely")]
     Truncated {
-        /// What the reader was reading.
+        /// Section that the reader was in.
         inside: &'static str,
     },
     /// Pixels that the header promises were never written.
     #[error("part {part} lacks the picture from line {line} on: rendering stopped before the file was finished")]
     Unfinished {
-        /// The part, counted from 0.
+        /// Part of the file, counted from 0.
         part: usize,
-        /// The first line of the missing block, counted from 0 at the top.
+        /// First line of the missing chunk, counted from 0 at the top.
         line: u64,
     },
     /// The file contradicts itself or the format.
     #[error("the file is damaged: {0}")]
     Damaged(String),
-    /// A valid kind of EXR file which Blender never writes.
+    /// A valid kind of EXR file that Blender never writes.
     #[error("the file cannot be used: {0}")]
     Unsupported(String),
-    /// A number in the file is beyond what any frame needs.
+    /// A number in the file exceeds the needs of any frame.
     #[error("the file claims {what} of {found}, more than the {limit} allowed: it is damaged or forged")]
     TooLarge {
-        /// What was counted.
+        /// Quantity with its article, such as "a width".
         what: &'static str,
-        /// What the file says.
+        /// Value in the file.
         found: u64,
-        /// What is allowed.
+        /// Largest value allowed.
         limit: u64,
     },
     /// The frame is not of the job's size.
     #[error("the picture is {found_width}x{found_height} pixels, but the job renders {width}x{height}")]
     WrongSize {
-        /// Width in the file.
+        /// Width of the film, in pixels.
         found_width: u32,
-        /// Height in the file.
+        /// Height of the film, in pixels.
         found_height: u32,
-        /// Width the job asks for.
+        /// Width of the job's frames, in pixels.
         width: u32,
-        /// Height the job asks for.
+        /// Height of the job's frames, in pixels.
         height: u32,
     },
-    /// No layer has a colour picture.
+    /// No layer has a colour pass.
     #[error("the film has no Combined pass, so there is no picture in it")]
     NoColour,
-    /// The film has other passes.
+    /// The film lacks the pass that was asked for.
     #[error("the film has no pass {pass:?} in a layer {layer:?}")]
     NoSuchPass {
-        /// As asked for.
+        /// Layer that was asked for.
         layer: String,
-        /// As asked for.
+        /// Pass that was asked for.
         pass: String,
     },
-    /// The memory for the pixels could not be had.
+    /// The memory for the pixels could not be allocated.
     #[error("there is not enough memory for a film of {bytes} bytes")]
     OutOfMemory {
-        /// How much was asked for.
+        /// Size of the allocation.
         bytes: u64,
     },
-    /// The image that should hold the view transform does not.
+    /// The image does not hold a view transform.
     #[error("the view transform cannot be used: {0}")]
-    BadViewTable(String),
-    /// The JPEG could not be made.
+    BadViewTransform(String),
+    /// The picture could not be encoded.
     #[error("no preview can be made: {0}")]
     Preview(String),
 }

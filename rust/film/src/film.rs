@@ -1,59 +1,61 @@
-//! A frame's pixels as Blender means them: layers, passes, views, channels. Plain data, and the one question everybody
-//! asks of it: which of all these is the picture. Reading is in `read.rs`, showing in `preview.rs`.
+//! A frame's pixels as Blender means them: layers, passes, views, channels. Plain data, and the
+//! choice of the pass that is the picture. Reading is in `read.rs`, showing in `preview.rs`.
 
-use crate::names::{COMBINED, ChannelPath};
+use crate::layout::Layout;
+use crate::names::{self, COMBINED, ChannelPath};
 
-/// The compositor's result, in files which have one.
+/// Layer of the compositor's result, in files that have one.
 const COMPOSITE: &str = "Composite";
 
-/// A frame's pixels, linear, as rendered.
+/// A frame's rendered pixels, scene linear.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Film {
-    /// In pixels.
+    /// Width in pixels.
     pub width: u32,
-    /// In pixels.
+    /// Height in pixels.
     pub height: u32,
-    /// In the order of the file.
+    /// Layers in the order of the file.
     pub layers: Vec<Layer>,
 }
 
-/// What one view layer rendered, or the compositor.
+/// The passes of one view layer, or of the compositor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// Such as `ViewLayer`; empty for plain images.
+    /// Name, such as `ViewLayer`; empty for plain images.
     pub name: String,
-    /// In the order of the file; one for each view.
+    /// Passes in the order of the file; one for each stereo view.
     pub passes: Vec<Pass>,
 }
 
-/// One picture of a layer: colour, depth, normals.
+/// One image of a layer, such as colour, depth or normals.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pass {
-    /// Such as `Combined` or `CryptoObject00`.
+    /// Name, such as `Combined` or `CryptoObject00`.
     pub name: String,
-    /// Which eye or camera, in films of several views.
+    /// Name of the stereo view (eye or camera), in films of several views.
     pub view: Option<String>,
-    /// In the order of the file, which is mostly the alphabet's.
+    /// Channels in the order of the file, which is mostly alphabetical.
     pub channels: Vec<Channel>,
 }
 
 /// One number for each pixel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
-    /// Such as `R` or `Z`.
+    /// Name, such as `R` or `Z`.
     pub name: String,
-    /// `width * height` of them, row by row, the top row first. Halfs and integers are converted; floats keep their
-    /// bits, which Cryptomatte needs.
-    pub samples: Vec<f32>,
+    /// `width * height` numbers, row by row, the top row first. Halfs and integers are converted;
+    /// floats keep their bits, which Cryptomatte needs.
+    pub values: Vec<f32>,
 }
 
 impl Film {
-    /// The picture to look at: the compositor's if there is one, else the first layer's. Of several views, the first.
+    /// The pass to show: the compositor's if there is one, else the first layer's. Of several
+    /// views, the first.
     pub fn beauty(&self) -> Option<&Pass> {
         self.beauty_of_layer().map(|(_, pass)| pass)
     }
 
-    /// The same, and whose it is.
+    /// [`Film::beauty`] and the layer it is in.
     pub(crate) fn beauty_of_layer(&self) -> Option<(&Layer, &Pass)> {
         let combined = |layer: &'_ Layer| layer.passes.iter().position(Pass::is_picture);
         let composite = self.layers.iter().find(|layer| layer.name == COMPOSITE && combined(layer).is_some());
@@ -61,10 +63,15 @@ impl Film {
         Some((layer, layer.passes.iter().find(|pass| pass.is_picture())?))
     }
 
+    /// The layers and passes of a file, with channels that have no pixels.
+    pub(crate) fn outline(layout: &Layout) -> Self {
+        Self::assemble(0, 0, names::paths(layout).map(|path| (path, Vec::new())))
+    }
+
     /// Sorts channels into passes and layers, in the order of their first appearance.
     pub(crate) fn assemble(width: u32, height: u32, planes: impl Iterator<Item = (ChannelPath, Vec<f32>)>) -> Self {
         let mut film = Self { width, height, layers: Vec::new() };
-        for (path, samples) in planes {
+        for (path, values) in planes {
             let layer = match film.layers.iter().position(|layer| layer.name == path.layer) {
                 Some(at) => &mut film.layers[at],
                 None => film.layers.push_mut(Layer { name: path.layer, passes: Vec::new() }),
@@ -74,7 +81,7 @@ impl Film {
                 Some(at) => &mut layer.passes[at],
                 None => layer.passes.push_mut(Pass { name: path.pass, view: path.view, channels: Vec::new() }),
             };
-            pass.channels.push(Channel { name: path.channel, samples });
+            pass.channels.push(Channel { name: path.channel, values });
         }
         film
     }
@@ -86,12 +93,12 @@ impl Pass {
         self.channels.iter().find(|channel| channel.name == name)
     }
 
-    /// Whether it is the colour of a layer, with enough channels to show.
+    /// True if the pass is a layer's colour and has the channels to show it.
     pub(crate) fn is_picture(&self) -> bool {
         self.name == COMBINED && self.colour().is_some()
     }
 
-    /// Red, green and blue; thrice the luminance for grey pictures.
+    /// Red, green and blue; for grey pictures the luminance three times.
     pub(crate) fn colour(&self) -> Option<[&Channel; 3]> {
         match (self.channel("R"), self.channel("G"), self.channel("B")) {
             (Some(red), Some(green), Some(blue)) => Some([red, green, blue]),

@@ -1,26 +1,29 @@
-//! The bounded reader of EXR headers, and what a frame must look like to be believed. The exr crate's own reader
-//! allocates from numbers in the file until the process aborts, so it never sees a header: this module parses it
-//! (<https://openexr.com/en/latest/OpenEXRFileLayout.html>), keeps what decoding needs, and skips the rest without
-//! reading it into memory. Where the pixels lie is in `chunks.rs`, what channel names mean in `names.rs`.
+//! The bounded reader of EXR headers, and the check that a film fits its frame. The exr crate's own
+//! reader allocates from numbers in the file until the process aborts, so it never sees a header:
+//! this module parses it (<https://openexr.com/en/latest/OpenEXRFileLayout.html>), keeps what
+//! decoding needs, and skips the rest without reading it into memory. The places of the pixels are
+//! found in `chunks.rs`, the meaning of channel names in `names.rs`.
 
-use crate::chunks::{self, Chunk};
+use crate::chunks;
 use crate::error::FilmError;
-use crate::names;
+use crate::film::Film;
+use crate::layout::{ChannelHeader, Expect, Header, Layout, PartHeader, PartLayout, PixelType, limit, lines_per_chunk};
 use crate::source::Source;
 use exr::compression::Compression;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// All headers together. Cryptomatte manifests name every object of the scene: 100,000 of them take about 12 MiB.
+/// Limit of all headers together. Cryptomatte manifests name every object of the scene: 100,000 of
+/// them take about 12 MiB.
 const MAX_HEADER_BYTES: u64 = 64 << 20;
 /// Blender's own limit for the resolution.
 const MAX_SIDE: u64 = 65_536;
-/// How far from the origin a picture may lie, in pixels.
+/// Largest distance of a picture from the origin, in pixels.
 const MAX_ORIGIN: i32 = 1 << 20;
 const MAX_PARTS: usize = 4096;
 const MAX_CHANNELS: usize = 16_384;
 const MAX_NAME: usize = 255;
-/// One block of lines, unpacked: the format stores its size as an i32.
+/// Limit of one unpacked block of lines: the format stores its size as an i32.
 const MAX_CHUNK_BYTES: u64 = i32::MAX as u64;
 
 const INSIDE: &str = "its header";
@@ -40,111 +43,25 @@ const REQUIRED: [&str; 8] = [
     "screenWindowCenter",
     "screenWindowWidth",
 ];
-/// The same, in files of many parts.
+/// Further attributes that are required in files of several parts.
 const REQUIRED_OF_PARTS: [&str; 3] = ["chunkCount", "name", "type"];
 
-/// What the job says a frame looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expect {
-    /// Width in pixels, after percentage and crop.
-    pub width: u32,
-    /// Height in pixels, after percentage and crop.
-    pub height: u32,
-}
-
-/// What a film says of itself, all of it checked against the file's length.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// Width in pixels, of every part.
-    pub width: u32,
-    /// Height in pixels, of every part.
-    pub height: u32,
-    /// In the order of the file; one unless the file is multi-part (Blender 5.0).
-    pub parts: Vec<PartHeader>,
-}
-
-/// One part of a film.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartHeader {
-    /// As in the file; empty in files of one part.
-    pub name: String,
-    /// Which eye or camera it shows, if the file says so.
-    pub view: Option<String>,
-    /// Blender's name of the codec: `NONE`, `RLE`, `ZIPS`, `ZIP`, `PIZ`, `PXR24`, `B44`, `B44A`, `DWAA`, `DWAB`.
-    pub compression: String,
-    /// In the order of the file.
-    pub channels: Vec<ChannelHeader>,
-}
-
-/// One channel of a part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChannelHeader {
-    /// The full name, such as `ViewLayer.Combined.R`.
-    pub name: String,
-    /// How its samples are stored.
-    pub kind: SampleKind,
-}
-
-/// How samples are stored in the file; [`crate::Film`] holds them all as `f32`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SampleKind {
-    /// 16-bit float.
-    Half,
-    /// 32-bit float.
-    Float,
-    /// 32-bit unsigned integer.
-    Uint,
-}
-
-impl SampleKind {
-    /// Size of one sample in the file.
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::Half => 2,
-            Self::Float | Self::Uint => 4,
-        }
-    }
-}
-
-/// Reads what the film says of itself and whether all of its pixels are in the file, without decoding them.
+/// Reads the film's header and checks that all of its pixels are in the file, without decoding
+/// them.
 ///
 /// # Errors
-/// Whatever [`FilmError`] says of files: not EXR, truncated, damaged, unsupported, or of absurd size.
+/// The [`FilmError`]s about files: not EXR, truncated, damaged, unsupported, or of absurd size.
 pub fn inspect(path: &Path) -> Result<Header, FilmError> {
     Ok(Layout::read(&mut Source::open(path)?)?.header())
 }
 
-/// [`inspect`], and is it the frame the job asked for: its size, and at least one colour picture ("Combined").
+/// [`inspect`], and checks that the film fits the frame: its size, and at least one colour pass
+/// ("Combined").
 ///
 /// # Errors
 /// As [`inspect`], [`FilmError::WrongSize`], [`FilmError::NoColour`].
 pub fn check(path: &Path, expect: &Expect) -> Result<Header, FilmError> {
     Ok(Layout::read_expected(&mut Source::open(path)?, expect)?.header())
-}
-
-/// All that decoding needs to know.
-pub(crate) struct Layout {
-    pub(crate) width: usize,
-    pub(crate) height: usize,
-    pub(crate) is_multi_part: bool,
-    /// The views of a one-part file; the first has no mark in the names of channels without a layer.
-    pub(crate) views: Vec<String>,
-    pub(crate) parts: Vec<PartLayout>,
-    /// In the order of the file, not overlapping.
-    pub(crate) chunks: Vec<Chunk>,
-    /// From the start of the file to the table of contents; at most [`MAX_HEADER_BYTES`] and a little.
-    pub(crate) header_bytes: u64,
-}
-
-pub(crate) struct PartLayout {
-    pub(crate) header: PartHeader,
-    pub(crate) compression: Compression,
-    /// Of the data window.
-    pub(crate) top: i32,
-    pub(crate) bytes_per_pixel: u64,
-    /// Of each channel: whether the lossy codecs took its samples as they are. It is in the file, for it does not
-    /// follow from the name: Blender's `Normal.Y` is linear, and a luminance `Y` is not.
-    pub(crate) is_linear: Vec<bool>,
 }
 
 impl Layout {
@@ -215,7 +132,7 @@ impl Layout {
                 height: expect.height,
             });
         }
-        if !names::has_colour(&self) {
+        if Film::outline(&self).beauty().is_none() {
             return Err(FilmError::NoColour);
         }
         Ok(self)
@@ -231,16 +148,7 @@ impl Layout {
     }
 }
 
-/// Lines that the codec packs together.
-pub(crate) fn lines_per_chunk(compression: Compression) -> u64 {
-    compression.scan_lines_per_block() as u64
-}
-
-pub(crate) fn limit(what: &'static str, found: u64, limit: u64) -> Result<(), FilmError> {
-    if found > limit { Err(FilmError::TooLarge { what, found, limit }) } else { Ok(()) }
-}
-
-/// Checks the first eight bytes; whether the file has many parts.
+/// Checks the first eight bytes. Returns true if the file has several parts.
 fn read_version(source: &mut Source) -> Result<bool, FilmError> {
     if source.remaining() < 8 {
         return Err(FilmError::NotExr);
@@ -270,7 +178,7 @@ struct Window {
     height: u64,
 }
 
-/// What one part's header says, before it is known to be whole.
+/// The attributes of one part's header, before they are known to be complete.
 #[derive(Default)]
 struct Attributes {
     seen: BTreeSet<String>,
@@ -291,7 +199,7 @@ struct Finished {
 }
 
 impl Attributes {
-    /// None where the list of parts ends.
+    /// Reads the next part's attributes; `None` at the end of the list of parts.
     fn read(source: &mut Source) -> Result<Option<Self>, FilmError> {
         let mut attributes = Self::default();
         loop {
@@ -309,14 +217,14 @@ impl Attributes {
                 return Err(FilmError::damaged(format!("attribute \"{name}\" is longer than it says")));
             }
             source.go_to(end, INSIDE)?;
-            // Two readers could take two different ones for true.
+            // Two readers could believe two different ones.
             if !attributes.seen.insert(name.clone()) {
                 return Err(FilmError::damaged(format!("attribute \"{name}\" is there twice")));
             }
         }
     }
 
-    /// Reads the values that matter and leaves the others to be skipped.
+    /// Reads the values that are needed; the caller skips the others.
     fn value(&mut self, source: &mut Source, name: &str, kind: &str, size: u64) -> Result<(), FilmError> {
         let expected = match name {
             "channels" => ("chlist", None),
@@ -428,9 +336,9 @@ fn read_channels(source: &mut Source, size: u64) -> Result<Vec<(ChannelHeader, b
             break;
         }
         let kind = match source.i32(INSIDE)? {
-            0 => SampleKind::Uint,
-            1 => SampleKind::Half,
-            2 => SampleKind::Float,
+            0 => PixelType::Uint,
+            1 => PixelType::Half,
+            2 => PixelType::Float,
             other => return Err(FilmError::damaged(format!("channel \"{name}\" is of unknown type {other}"))),
         };
         let [is_linear, ..] = source.array::<4>(INSIDE)?;

@@ -1,12 +1,12 @@
-//! What channel names mean to Blender: layer, pass, view and channel. Blender writes `Layer.Pass.Channel`, with a view
-//! `Layer.Pass.view.Channel` in one part or the view as the part's attribute, and plain images as `R`, `G`, `B`, `A`.
-//! Read from the right, as Blender does (source/blender/imbuf/intern/openexr/openexr_api.cpp), for layers' names may
-//! hold dots. Nothing here touches pixels.
+//! The meaning of channel names in Blender: layer, pass, view and channel. Blender writes
+//! `Layer.Pass.Channel`; with a view `Layer.Pass.view.Channel` in a file of one part, or the view
+//! as the part's attribute; and plain images as `R`, `G`, `B`, `A`. Names are read from the right,
+//! as Blender does (source/blender/imbuf/intern/openexr/openexr_api.cpp), because layers' names may
+//! hold dots. No pixels here.
 
-use crate::film::{Film, Pass};
-use crate::header::{Layout, PartLayout};
+use crate::layout::{Layout, PartLayout};
 
-/// The pass every picture is in.
+/// Pass that holds a layer's colour.
 pub(crate) const COMBINED: &str = "Combined";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) struct ChannelPath {
     pub(crate) channel: String,
 }
 
-/// The paths of all channels, in the order of parts and channels.
+/// Paths of all channels, in the order of parts and channels.
 pub(crate) fn paths(layout: &Layout) -> impl Iterator<Item = ChannelPath> {
     layout
         .parts
@@ -32,11 +32,17 @@ fn path(name: &str, part: &PartLayout, views: &[String]) -> ChannelPath {
         _ => name.to_owned(),
     };
     let (rest, channel) = full.rsplit_once('.').unwrap_or(("", &full));
-    let (rest, view) = match (part_view, rest.rsplit_once('.').unwrap_or(("", rest))) {
+    // A view's name may hold dots, too; of two that fit, the longer one is meant.
+    let without = |view: &String| {
+        let before = rest.strip_suffix(view.as_str())?;
+        before.strip_suffix('.').or(before.is_empty().then_some(""))
+    };
+    let named = views.iter().filter(|view| without(view).is_some()).max_by_key(|view| view.len());
+    let (rest, view) = match (part_view, named) {
         (Some(view), _) => (rest, Some(view)),
-        (None, (before, last)) if views.iter().any(|view| view == last) => (before, Some(last)),
-        // The first view is the one whose name is left out.
-        (None, _) => (rest, views.first().map(String::as_str)),
+        (None, Some(view)) => (without(view).unwrap_or(rest), Some(view.as_str())),
+        // The first view's name is left out of channel names.
+        (None, None) => (rest, views.first().map(String::as_str)),
     };
     let (layer, pass) = match rest.rsplit_once('.') {
         Some((layer, pass)) => (layer, pass),
@@ -50,7 +56,8 @@ fn path(name: &str, part: &PartLayout, views: &[String]) -> ChannelPath {
     ChannelPath { layer: layer.into(), pass: pass.into(), view: view.map(Into::into), channel: channel.into() }
 }
 
-/// A part's name where it says more than its view; Blender 5.0 appends `-view` to it.
+/// A part's name without its view's name, if anything meaningful is left; Blender 5.0 appends
+/// `-view` to it.
 fn part_name(part: &PartLayout) -> Option<&str> {
     let name = part.header.name.as_str();
     let name = match &part.header.view {
@@ -58,13 +65,6 @@ fn part_name(part: &PartLayout) -> Option<&str> {
         Some(view) => name.strip_suffix(view.as_str()).and_then(|name| name.strip_suffix('-')).unwrap_or(name),
         None => name,
     };
-    // A dot makes it "Layer.Pass"; anything else is a name somebody gave to a plain picture.
+    // A dot makes it "Layer.Pass"; anything else is the free name of a plain picture.
     name.contains('.').then_some(name)
-}
-
-/// Whether any layer has a picture.
-pub(crate) fn has_colour(layout: &Layout) -> bool {
-    let planes = paths(layout).map(|path| (path, Vec::new()));
-    let film = Film::assemble(0, 0, planes);
-    film.layers.iter().flat_map(|layer| &layer.passes).any(Pass::is_picture)
 }

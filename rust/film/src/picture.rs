@@ -1,43 +1,43 @@
-//! One pass of a film as a picture to look at, made smaller while it is read: whatever the film's size, memory is that of the
-//! picture and of one block of lines. Which pass that is, the caller says; what its numbers mean follows from the names of its
-//! channels.
+//! One pass of a film as a picture to look at, scaled down while it is read: whatever the film's
+//! size, memory is that of the picture and of one chunk. The caller chooses the pass; the meaning
+//! of its numbers follows from the names of its channels.
 
 use crate::error::FilmError;
 use crate::film::{Film, Pass};
-use crate::header::{Expect, Layout};
+use crate::layout::{Expect, Layout};
 use crate::names::{self, ChannelPath};
 use crate::read::{convert, first_planes, lines, metadata, unpack};
 use crate::source::Source;
-use crate::view::encode_srgb;
+use crate::view_transform::encode_srgb;
 use jpeg_encoder::{ColorType, Encoder};
 use std::path::Path;
 
-/// Pixels of a picture at most, as many as a 4K screen has.
+/// Limit of a picture's pixels, as many as a 4K screen has.
 const MAX_PIXELS: u64 = 3840 * 2160;
-/// Light beyond this is "nothing there": what Blender writes where no surface is.
+/// Values beyond this mean "no surface": Blender writes 1e10 into depth passes there.
 const FAR: f32 = 1e9;
-/// Steps from black to white in which light is encoded; finer than what 8 bits can show.
+/// Steps from black to white in which light is encoded; finer than 8 bits can show.
 const LEVELS: usize = 1 << 14;
 
-/// A pass without its pixels.
+/// A pass's names, without its pixels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassHeader {
-    /// Such as `ViewLayer`; empty for plain images.
+    /// Name of the layer, such as `ViewLayer`; empty for plain images.
     pub layer: String,
-    /// Which eye or camera, in films of several views.
+    /// Name of the stereo view (eye or camera), in films of several views.
     pub view: Option<String>,
-    /// Such as `Combined`.
+    /// Name of the pass, such as `Combined`.
     pub pass: String,
-    /// In the order of the file.
+    /// Names of the channels, in the order of the file.
     pub channels: Vec<String>,
 }
 
-/// What passes the film has, after the checks of [`crate::check`].
+/// Lists the film's passes, after the checks of [`crate::check()`].
 ///
 /// # Errors
-/// As [`crate::check`].
+/// As [`crate::check()`].
 pub fn passes(path: &Path, expect: &Expect) -> Result<Vec<PassHeader>, FilmError> {
-    let outline = outline(&Layout::read_expected(&mut Source::open(path)?, expect)?);
+    let outline = Film::outline(&Layout::read_expected(&mut Source::open(path)?, expect)?);
     let mut all = Vec::new();
     for layer in outline.layers {
         for Pass { name, view, channels } in layer.passes {
@@ -48,47 +48,42 @@ pub fn passes(path: &Path, expect: &Expect) -> Result<Vec<PassHeader>, FilmError
     Ok(all)
 }
 
-/// The film's layers and passes, with channels that have no pixels.
-fn outline(layout: &Layout) -> Film {
-    Film::assemble(0, 0, names::paths(layout).map(|path| (path, Vec::new())))
-}
-
-/// Which pass.
+/// The choice of a pass; its fields are as in [`PassHeader`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// As in [`PassHeader`].
+    /// Name of the layer.
     pub layer: String,
-    /// As in [`PassHeader`].
+    /// Name of the pass.
     pub pass: String,
-    /// As in [`PassHeader`]; None: the first.
+    /// Name of the stereo view; `None` chooses the first.
     pub view: Option<String>,
 }
 
-/// What the numbers of a pass are.
+/// The meaning of a pass's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
-    /// Light, shown as it is.
+    /// Light, shown unchanged.
     Light,
-    /// Distances, numbers of objects: shown from the smallest to the largest.
+    /// Distances or object numbers, scaled so that the smallest is black and the largest white.
     Value,
-    /// Directions: 0 is grey.
+    /// Directions; 0 is grey.
     Direction,
 }
 
-/// A pass, small enough to show, linear.
+/// A pass, small enough to show, scene linear.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
-    /// In pixels.
+    /// Width in pixels.
     pub width: u32,
-    /// In pixels.
+    /// Height in pixels.
     pub height: u32,
     meaning: Meaning,
-    /// One for all three, or three.
+    /// Three planes (red, green, blue), or one for grey.
     planes: Vec<Vec<f32>>,
 }
 
-/// Reads a pass, at most `max_width` pixels wide; without a choice the film's beauty. Pixels that become one are averaged; those
-/// that are no number do not count.
+/// Reads a pass, at most `max_width` pixels wide; without a choice the film's beauty. Pixels that
+/// fall together are averaged; those that are not finite do not count.
 ///
 /// # Errors
 /// As [`crate::read()`]; [`FilmError::NoSuchPass`].
@@ -99,7 +94,7 @@ pub fn picture(path: &Path, expect: &Expect, choice: Option<&Choice>, max_width:
     let (width, height) = size(&layout, max_width);
     let mut canvases: Vec<Canvas> =
         wanted.iter().map(|_| Canvas::new(&layout, width, height)).collect::<Result<_, _>>()?;
-    let metadata = metadata(&layout)?;
+    let metadata = metadata(&layout);
     let firsts = first_planes(&layout.parts);
     let mut row = vec![0.0; layout.width];
     for chunk in &layout.chunks {
@@ -127,9 +122,9 @@ pub fn picture(path: &Path, expect: &Expect, choice: Option<&Choice>, max_width:
     Ok(Picture { width: width as u32, height: height as u32, meaning, planes })
 }
 
-/// Where the channels to show are among all of the film.
+/// Finds the channels to show: their indices among all channels of the film.
 fn choose(layout: &Layout, choice: Option<&Choice>) -> Result<(Meaning, Vec<usize>), FilmError> {
-    let outline = outline(layout);
+    let outline = Film::outline(layout);
     let (layer, pass) = match choice {
         None => outline.beauty_of_layer().ok_or(FilmError::NoColour)?,
         Some(Choice { layer, pass, view }) => {
@@ -149,7 +144,7 @@ fn choose(layout: &Layout, choice: Option<&Choice>) -> Result<(Meaning, Vec<usiz
     Ok((meaning, shown.iter().filter_map(|name| position(name)).collect()))
 }
 
-/// What a pass's numbers are, and the channels that show as red, green and blue, or as grey.
+/// The meaning of a pass's numbers, and the channels to show as red, green and blue, or as grey.
 fn meaning(pass: &Pass) -> (Meaning, Vec<&str>) {
     let has = |names: &[&str; 3]| names.iter().all(|name| pass.channel(name).is_some());
     for (names, meaning) in [
@@ -166,7 +161,7 @@ fn meaning(pass: &Pass) -> (Meaning, Vec<&str>) {
     (meaning, pass.channels.iter().map(|channel| channel.name.as_str()).take(1).collect())
 }
 
-/// The picture's: no wider than asked for, no larger than the film, no more pixels than a screen has.
+/// The picture's size: no wider than asked for, no larger than the film, at most [`MAX_PIXELS`].
 fn size(layout: &Layout, max_width: u32) -> (usize, usize) {
     let (width, height) = (layout.width as f64, layout.height as f64);
     let by_width = f64::from(max_width.max(1)) / width;
@@ -176,7 +171,8 @@ fn size(layout: &Layout, max_width: u32) -> (usize, usize) {
     (scaled(width), scaled(height))
 }
 
-/// A channel of the picture while it is filled: sums, and of how many numbers.
+/// A channel of the picture while it is filled: for each pixel a sum, and the number of its
+/// summands.
 struct Canvas {
     width: usize,
     height: usize,
@@ -220,12 +216,12 @@ impl Canvas {
 }
 
 impl Picture {
-    /// How much memory it takes.
+    /// Memory that the picture takes, in bytes.
     pub fn bytes(&self) -> usize {
         self.planes.iter().map(|plane| plane.len() * 4).sum()
     }
 
-    /// As a PNG of 8 bits. `exposure` is in stops.
+    /// Encodes the picture as a PNG of 8 bits. `exposure` is in stops.
     ///
     /// # Errors
     /// [`FilmError::Preview`].
@@ -242,10 +238,10 @@ impl Picture {
         Ok(file)
     }
 
-    /// As a JPEG. `exposure` is in stops, `quality` from 1 to 100.
+    /// Encodes the picture as a JPEG. `exposure` is in stops, `quality` from 1 to 100.
     ///
     /// # Errors
-    /// [`FilmError::Preview`] if it is longer than JPEG's 65,535 pixels.
+    /// [`FilmError::Preview`] if a side exceeds JPEG's 65,535 pixels.
     pub fn jpeg(&self, exposure: f32, quality: u8) -> Result<Vec<u8>, FilmError> {
         let side = |pixels: u32| {
             u16::try_from(pixels).map_err(|_| FilmError::Preview("a JPEG has at most 65535 pixels a side".into()))
@@ -257,7 +253,7 @@ impl Picture {
         Ok(file)
     }
 
-    /// Red, green and blue, pixel by pixel, encoded for a screen (sRGB) but for directions.
+    /// Red, green and blue, pixel by pixel. All but directions are encoded for a screen (sRGB).
     fn show(&self, exposure: f32) -> Vec<u8> {
         let levels: Vec<u8> = match self.meaning {
             Meaning::Direction => (0..=LEVELS).map(|at| (at * 255 / LEVELS) as u8).collect(),
@@ -276,7 +272,7 @@ impl Picture {
         out
     }
 
-    /// What is black, and what to multiply what is above it with.
+    /// The value that shows as black, and the factor for the distance from it.
     fn range(&self, gain: f32) -> (f32, f32) {
         let all = self.planes.iter().flatten().copied().filter(|value| value.abs() < FAR);
         match self.meaning {

@@ -1,5 +1,6 @@
-//! Bounded reading: a file of known length, read forward in small bites. Every read first asks whether the file holds
-//! that many bytes, so a forged number fails here and never reaches an allocator. Nothing here knows what an EXR is.
+//! Bounded reading: a file of known length, read forward in small steps. Every read first checks
+//! that the file holds that many bytes, so a forged number fails here and never reaches an
+//! allocator. Nothing here knows EXR.
 
 use crate::error::FilmError;
 use std::fs::File;
@@ -22,12 +23,12 @@ impl Source {
         Ok(Self { reader: BufReader::with_capacity(1 << 16, file), at: 0, len: metadata.len() })
     }
 
-    /// The file itself, for positioned reads.
+    /// Returns the file itself, for positioned reads.
     pub(crate) fn into_file(self) -> File {
         self.reader.into_inner()
     }
 
-    /// Bytes from the start of the file to the next one read.
+    /// Offset of the next byte to read.
     pub(crate) fn position(&self) -> u64 {
         self.at
     }
@@ -36,12 +37,13 @@ impl Source {
         self.len - self.at
     }
 
-    /// Goes to `to`, which may be the end but not beyond it.
+    /// Moves to offset `to`, which may be the end but not beyond it.
     pub(crate) fn go_to(&mut self, to: u64, inside: &'static str) -> Result<(), FilmError> {
         if to > self.len {
             return Err(FilmError::Truncated { inside });
         }
-        // seek_relative keeps the buffer when the goal is inside it: chunk headers lie close together.
+        // seek_relative keeps the buffer when the goal is inside it: chunk headers lie close
+        // together.
         match i64::try_from(i128::from(to) - i128::from(self.at)) {
             Ok(by) => self.reader.seek_relative(by)?,
             Err(_) => drop(self.reader.seek(SeekFrom::Start(to))?),
@@ -73,7 +75,7 @@ impl Source {
         Ok(i32::from_le_bytes(self.array(inside)?))
     }
 
-    /// `bytes` bytes; the caller has bounded the number, and the file must have them.
+    /// Reads `bytes` bytes. The caller has bounded the number, and the file must hold them.
     pub(crate) fn vec(&mut self, bytes: usize, inside: &'static str) -> Result<Vec<u8>, FilmError> {
         if bytes as u64 > self.remaining() {
             return Err(FilmError::Truncated { inside });
@@ -83,7 +85,7 @@ impl Source {
         Ok(vec)
     }
 
-    /// A name ended by a zero byte, of at most `max` bytes.
+    /// Reads a name of at most `max` bytes, ended by a zero byte.
     pub(crate) fn name(&mut self, max: usize, inside: &'static str) -> Result<String, FilmError> {
         let mut bytes = Vec::new();
         loop {
@@ -99,13 +101,13 @@ impl Source {
     }
 }
 
-/// Reads at a place, whatever other threads read elsewhere.
+/// Reads at an offset, independently of other threads that use the file.
 #[cfg(unix)]
 pub(crate) fn read_at(file: &File, into: &mut [u8], offset: u64) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, into, offset)
 }
 
-/// Reads at a place, whatever other threads read elsewhere.
+/// Reads at an offset, independently of other threads that use the file.
 #[cfg(windows)]
 pub(crate) fn read_at(file: &File, mut into: &mut [u8], mut offset: u64) -> std::io::Result<()> {
     while !into.is_empty() {

@@ -1,10 +1,10 @@
-//! A film taken apart into files of plain floats, one for each pass, for Blender to take as what its engine rendered. No
-//! meaning of passes here.
+//! A film as files of plain floats, one for each pass. Our render engine hands them to Blender as
+//! its own result. Nothing here knows what a pass means.
 
+use crate::attributes::Attributes;
 use crate::error::FilmError;
 use crate::film::{Film, Pass};
-use crate::header::{Expect, Layout};
-use crate::merge::attributes::Attributes;
+use crate::layout::{Expect, Layout};
 use crate::read::read;
 use crate::source::Source;
 use std::collections::BTreeMap;
@@ -12,48 +12,46 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// What engines say in a film's header, by the beginning of its name.
+/// Prefixes of the header attributes that a render engine writes.
 const OF_ENGINES: [&str; 2] = ["cryptomatte/", "cycles."];
-/// Orders of channels in Blender's memory; a film has the alphabet's.
+/// Orders of channels in Blender's memory; in a film they are alphabetical.
 const ORDERS: [&str; 4] = ["RGBA", "rgba", "XYZW", "UVA"];
-/// Floats written at a time.
+/// Size of the write buffer.
 const LINE_BYTES: usize = 1 << 16;
 
-/// A film in files.
+/// A film, unfolded into files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfolded {
-    /// In the order of the film.
+    /// Passes in the order of the film.
     pub passes: Vec<UnfoldedPass>,
-    /// What the engine said in the header: how to read Cryptomattes, and its own figures.
+    /// The engine's texts in the header: how to read Cryptomattes, and its own figures.
     pub words: BTreeMap<String, String>,
 }
 
-/// A pass in a file.
+/// One pass and its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnfoldedPass {
-    /// Such as `ViewLayer`.
+    /// Name of the layer, such as `ViewLayer`.
     pub layer: String,
-    /// Which eye or camera, in films of several views.
+    /// Name of the stereo view (eye or camera), in films of several views.
     pub view: Option<String>,
-    /// Such as `Combined`.
+    /// Name of the pass, such as `Combined`.
     pub pass: String,
-    /// A letter each, in the file's order.
+    /// The channels' names, one letter each, in the order of the file.
     pub channels: String,
-    /// 32-bit floats as this machine has them: the bottom row first, a pixel's channels together.
+    /// File of 32-bit floats in this machine's byte order: the bottom row first, a pixel's channels
+    /// together.
     pub file: PathBuf,
 }
 
-/// Decodes the film as [`crate::read()`] does and writes its passes into the folder, which is there and empty.
+/// Decodes the film as [`crate::read()`] does and writes its passes into `folder`, which must exist
+/// and be empty.
 ///
 /// # Errors
 /// As [`crate::read()`]; [`FilmError::Io`] if the files can't be written.
 pub fn unfold(path: &Path, expect: &Expect, folder: &Path) -> Result<Unfolded, FilmError> {
     let film = read(path, expect)?;
-    let mut source = Source::open(path)?;
-    let layout = Layout::read_expected(&mut source, expect)?;
-    let attributes = Attributes::read(&File::open(path)?, &layout)?;
-    let of_engine = |name: &str| OF_ENGINES.iter().any(|start| name.starts_with(start));
-    let words = attributes.texts().into_iter().filter(|(name, _)| of_engine(name)).collect();
+    let words = words(path)?;
     let mut passes = Vec::new();
     for layer in &film.layers {
         for pass in &layer.passes {
@@ -68,7 +66,18 @@ pub fn unfold(path: &Path, expect: &Expect, folder: &Path) -> Result<Unfolded, F
     Ok(Unfolded { passes, words })
 }
 
-/// The pass's channels in Blender's order.
+/// The engine's texts in a film's header, as [`Unfolded::words`].
+///
+/// # Errors
+/// As [`crate::inspect`].
+pub fn words(path: &Path) -> Result<BTreeMap<String, String>, FilmError> {
+    let layout = Layout::read(&mut Source::open(path)?)?;
+    let attributes = Attributes::read(&File::open(path)?, &layout)?;
+    let of_engine = |name: &str| OF_ENGINES.iter().any(|start| name.starts_with(start));
+    Ok(attributes.texts().into_iter().filter(|(name, _)| of_engine(name)).collect())
+}
+
+/// Indices of the pass's channels in Blender's order.
 fn order(pass: &Pass) -> Vec<usize> {
     let mut order: Vec<usize> = (0..pass.channels.len()).collect();
     let fits = |known: &&&str| pass.channels.iter().all(|channel| known.contains(&channel.name));
@@ -84,7 +93,7 @@ fn write(film: &Film, pass: &Pass, order: &[usize], path: &Path) -> io::Result<(
     for row in (0..film.height as usize).rev() {
         for pixel in row * width..(row + 1) * width {
             for channel in order {
-                file.write_all(&pass.channels[*channel].samples[pixel].to_ne_bytes())?;
+                file.write_all(&pass.channels[*channel].values[pixel].to_ne_bytes())?;
             }
         }
     }

@@ -1,16 +1,18 @@
-//! ZIP and ZIPS blocks: zlib over bytes that were sorted and turned into differences first. The exr crate does the same
-//! more slowly, and ZIP is what almost every film is packed with. What comes from the network is inflated by
-//! safe Rust alone (zune-inflate); libdeflate, which is C, sees nothing but pixels that we computed ourselves.
+//! The codecs ZIP and ZIPS: zlib over bytes that were sorted and turned into differences first. The
+//! exr crate does the same more slowly, and almost every film is packed with ZIP. Data from the
+//! network is inflated by safe Rust (zune-inflate); libdeflate, which is C, gets only pixels that
+//! we computed ourselves.
 
 use libdeflater::{CompressionLvl, Compressor};
 use zune_inflate::{DeflateDecoder, DeflateOptions};
 
-/// What OpenEXR's own library and Blender pack with.
+/// The level that OpenEXR's own library and Blender use.
 const LEVEL: i32 = 4;
 
-/// The block's samples, little-endian. `unpacked_bytes` is what the header promises, and what is allocated.
+/// Unpacks a block into little-endian values. `unpacked_bytes` is the size that follows from the
+/// header, and the size of the allocation.
 pub(crate) fn unpack(packed: &[u8], unpacked_bytes: usize) -> Result<Vec<u8>, &'static str> {
-    // A block that did not get smaller is stored as it is.
+    // A block that packing does not make smaller is stored unpacked.
     if packed.len() == unpacked_bytes {
         return Ok(packed.to_vec());
     }
@@ -25,7 +27,7 @@ pub(crate) fn unpack(packed: &[u8], unpacked_bytes: usize) -> Result<Vec<u8>, &'
     Ok(interleave(&bytes))
 }
 
-/// Packs blocks, one after the other.
+/// Packs blocks, one at a time.
 pub(crate) struct Packer {
     compressor: Compressor,
     sorted: Vec<u8>,
@@ -37,7 +39,7 @@ impl Packer {
         Self { compressor: Compressor::new(level), sorted: Vec::new() }
     }
 
-    /// The packed block, which is the block itself where packing does not make it smaller.
+    /// Packs a block. Returns the block itself if packing does not make it smaller.
     pub(crate) fn pack(&mut self, block: Vec<u8>) -> Vec<u8> {
         self.sorted.resize(block.len(), 0);
         let (even, odd) = self.sorted.split_at_mut(block.len().div_ceil(2));
@@ -60,7 +62,7 @@ impl Packer {
     }
 }
 
-/// Each byte's distance from the one before, around 128.
+/// Each byte's difference from the previous one, around 128.
 fn differences(bytes: &[u8]) -> Vec<u8> {
     let mut differences = Vec::with_capacity(bytes.len());
     differences.extend(bytes.first());
@@ -68,9 +70,10 @@ fn differences(bytes: &[u8]) -> Vec<u8> {
     differences
 }
 
-/// [`differences`] undone, eight bytes at a time: one by one, each would wait for the one before it.
+/// Undoes [`differences`], eight bytes at a time: one by one, each would wait for the previous one.
 fn add_up(bytes: &mut [u8]) {
-    /// A byte in each of four lanes of 16 bits; multiplied by [`ONES`], a lane becomes the sum of those up to it.
+    /// One byte in each of four lanes of 16 bits; multiplied by [`ONES`], each lane becomes the sum
+    /// of the lanes up to it.
     const LOW: u64 = 0x00ff_00ff_00ff_00ff;
     const ONES: u64 = 0x0001_0001_0001_0001;
     let Some((first, rest)) = bytes.split_first_mut() else { return };
@@ -79,7 +82,7 @@ fn add_up(bytes: &mut [u8]) {
     for block in blocks {
         let steps = u64::from_le_bytes(*block) ^ 0x8080_8080_8080_8080;
         let odd = (steps >> 8) & LOW;
-        // At most 8 x 255 in a lane, and 255 more from before: none overflows into the next.
+        // At most 8 x 255 in a lane, and 255 more from `before`: no lane overflows into the next.
         let pairs = ((steps & LOW) + odd).wrapping_mul(ONES);
         let up_to_odd = pairs + u64::from(before) * ONES;
         *block = (((up_to_odd - odd) & LOW) | ((up_to_odd & LOW) << 8)).to_le_bytes();
@@ -91,7 +94,7 @@ fn add_up(bytes: &mut [u8]) {
     }
 }
 
-/// Every other byte from the second half.
+/// Takes bytes alternately from the first and the second half.
 fn interleave(sorted: &[u8]) -> Vec<u8> {
     let (even, odd) = sorted.split_at(sorted.len().div_ceil(2));
     let mut bytes = vec![0; sorted.len()];

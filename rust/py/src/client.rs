@@ -1,29 +1,33 @@
-//! Sending jobs, watching the farm and fetching frames as Python handles.
+//! Python classes of the client: `Client` and `Transfer`.
 
-use crate::{SLICE, errors, runtime, to_python};
+use crate::{
+    convert::to_python,
+    errors,
+    runtime::{SLICE, runtime},
+};
+use netrender_client::{
+    self as client, Changes, ClientError, FetchWhat, JobRequest, KnownRows, TransferState, WatchState, Watcher,
+};
 use netrender_core::{
-    edit::JobEdit,
-    frames::FrameList,
-    ids::{Frame, JobId, SlaveId},
-    wire::FarmView,
+    model::{
+        frames::FrameList,
+        ids::{Frame, JobId, SlaveId},
+        job_settings::JobEdit,
+    },
+    wire::{FarmView, JobVerb, SlaveVerb},
 };
-use netrender_farm::{
-    api::Api,
-    client::{self, Changes, ClientError, FetchWhat, JobRequest, Told, TransferState, WatchState, Watcher},
-};
+use netrender_net::api::Api;
+use parking_lot::Mutex;
 use pyo3::{
     prelude::*,
     types::{PyBytes, PyDict},
 };
 use serde::Serialize;
 use serde_json::json;
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::{path::PathBuf, sync::Arc, time::Instant};
+use strum::VariantNames;
 
-/// A submission or a download on its way.
+/// A submission or a download.
 #[pyclass(frozen)]
 pub struct Transfer {
     inner: client::Transfer,
@@ -59,16 +63,16 @@ impl Transfer {
     }
 }
 
-/// Sends jobs, watches the farm, fetches frames.
+/// Sends jobs, follows the farm, fetches frames.
 #[pyclass(frozen)]
 pub struct Client {
     master: String,
     watcher: Mutex<Option<Watcher>>,
-    told: Mutex<Told>,
+    known: Mutex<KnownRows>,
 }
 
 impl Client {
-    /// Finds the master and asks it something.
+    /// Makes a call to the master.
     fn ask<T, E, F>(&self, py: Python<'_>, question: impl FnOnce(Api) -> F + Send) -> PyResult<T>
     where
         T: Send,
@@ -80,12 +84,12 @@ impl Client {
         py.detach(work).map_err(errors::from_client)
     }
 
-    fn change(&self, py: Python<'_>, job: u32, verb: &'static str) -> PyResult<()> {
+    fn change(&self, py: Python<'_>, job: u32, verb: JobVerb) -> PyResult<()> {
         self.ask(py, async |api| api.change_job(JobId(job), verb).await)
     }
 }
 
-/// A look at the farm without the rows that are known.
+/// The farm at one moment, without the rows that the reader knows.
 #[derive(Serialize)]
 struct News<'a> {
     state: WatchState,
@@ -97,16 +101,16 @@ struct News<'a> {
     rows: Changes,
 }
 
-/// What a reader does not know of these lists.
-pub fn changes(told: &Mutex<Told>, farm: &Arc<FarmView>, anew: bool, limit: usize) -> Changes {
-    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+/// Rows of the lists that the reader does not know; all of them if `anew`.
+pub fn changes(known: &Mutex<KnownRows>, farm: &Arc<FarmView>, anew: bool, limit: usize) -> Changes {
+    let mut known = known.lock();
     if anew {
-        *told = Told::default();
+        *known = KnownRows::default();
     }
-    told.changes(farm, limit.max(1))
+    known.changes(farm, limit.max(1))
 }
 
-/// Empty: None.
+/// Parses frames in the artist's notation. Empty text means all frames: `None`.
 fn frame_list(text: &str) -> PyResult<Option<FrameList>> {
     match text.trim() {
         "" => Ok(None),
@@ -128,22 +132,22 @@ impl Client {
     fn new(master: String) -> Self {
         let master =
             if master.trim().is_empty() { std::env::var("NETRENDER_MASTER").unwrap_or_default() } else { master };
-        Self { master, watcher: Mutex::new(None), told: Mutex::default() }
+        Self { master, watcher: Mutex::new(None), known: Mutex::default() }
     }
 
     fn start(&self) -> PyResult<()> {
         let _inside = runtime()?.enter();
-        let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watcher = self.watcher.lock();
         watcher.get_or_insert_with(|| Watcher::start(self.master.clone()));
         Ok(())
     }
 
     fn stop(&self) {
-        self.watcher.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.watcher.lock().take();
     }
 
     fn snapshot(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match self.watcher.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        match self.watcher.lock().as_ref() {
             Some(watcher) => to_python(py, &watcher.snapshot()),
             None => to_python(
                 py,
@@ -155,14 +159,14 @@ impl Client {
 
     #[pyo3(signature = (anew = false, limit = 100))]
     fn changes(&self, py: Python<'_>, anew: bool, limit: usize) -> PyResult<Py<PyAny>> {
-        let seen = self.watcher.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Watcher::snapshot);
+        let seen = self.watcher.lock().as_ref().map(Watcher::snapshot);
         let Some(seen) = seen else {
             let nothing = Changes::default();
             let stopped = json!({ "state": "stopped", "message": "", "master": self.master, "name": "", "revision": 0,
                 "jobs": nothing.jobs, "gone_jobs": [], "slaves": nothing.slaves, "gone_slaves": [], "more": false });
             return to_python(py, &stopped);
         };
-        let rows = changes(&self.told, &seen.farm, anew, limit);
+        let rows = changes(&self.known, &seen.farm, anew, limit);
         let (message, master, name) = (&*seen.message, &*seen.master, &*seen.name);
         to_python(py, &News { state: seen.state, message, master, name, revision: seen.farm.revision, rows })
     }
@@ -187,7 +191,7 @@ impl Client {
         let (working, master) = (transfer.clone(), self.master.clone());
         runtime()?.spawn(async move {
             let work = async {
-                // Without a farm the files can be looked at all the same.
+                // The files can be checked without a farm too.
                 let api = client::connect(&master).await.ok();
                 client::check(api.as_ref(), &request, &working).await
             };
@@ -234,20 +238,20 @@ impl Client {
         Ok(Transfer { inner: transfer })
     }
 
-    fn glance(&self, py: Python<'_>, job: u32) -> PyResult<Py<PyAny>> {
-        let glance = self.ask(py, async |api| client::glance(&api, JobId(job)).await)?;
-        to_python(py, &glance)
+    fn job_summary(&self, py: Python<'_>, job: u32) -> PyResult<Py<PyAny>> {
+        let summary = self.ask(py, async |api| api.summary(JobId(job)).await)?;
+        to_python(py, &summary)
     }
 
     #[pyo3(signature = (job, side = 256))]
-    fn cover<'py>(
+    fn thumbnail<'py>(
         &self,
         py: Python<'py>,
         job: u32,
         side: usize,
     ) -> PyResult<Option<(usize, usize, Bound<'py, PyBytes>)>> {
-        let cover = self.ask(py, async |api| client::cover(&api, JobId(job), side).await)?;
-        Ok(cover.map(|cover| (cover.width, cover.height, PyBytes::new(py, &cover.pixels))))
+        let picture = self.ask(py, async |api| client::thumbnail(&api, JobId(job), side).await)?;
+        Ok(picture.map(|picture| (picture.width, picture.height, PyBytes::new(py, &picture.pixels))))
     }
 
     fn edit(&self, py: Python<'_>, job: u32, settings: &Bound<'_, PyDict>) -> PyResult<()> {
@@ -257,7 +261,7 @@ impl Client {
     }
 
     fn cancel(&self, py: Python<'_>, job: u32) -> PyResult<()> {
-        self.change(py, job, "cancel")
+        self.change(py, job, JobVerb::Cancel)
     }
 
     fn cancel_all(&self, py: Python<'_>) -> PyResult<()> {
@@ -265,18 +269,18 @@ impl Client {
     }
 
     fn pause(&self, py: Python<'_>, job: u32) -> PyResult<()> {
-        self.change(py, job, "pause")
+        self.change(py, job, JobVerb::Pause)
     }
 
     fn resume(&self, py: Python<'_>, job: u32) -> PyResult<()> {
-        self.change(py, job, "resume")
+        self.change(py, job, JobVerb::Resume)
     }
 
     #[pyo3(signature = (job, frames = ""))]
     fn requeue(&self, py: Python<'_>, job: u32, frames: &str) -> PyResult<()> {
         match frame_list(frames)? {
             Some(frames) => self.ask(py, async |api| api.requeue_frames(JobId(job), frames).await),
-            None => self.change(py, job, "requeue"),
+            None => self.change(py, job, JobVerb::Requeue),
         }
     }
 
@@ -290,11 +294,10 @@ impl Client {
     }
 
     fn order(&self, py: Python<'_>, slave: u32, verb: &str) -> PyResult<()> {
-        if !["pause", "resume", "drain", "stop"].contains(&verb) {
-            return Err(errors::UsageError::new_err(format!(
-                "a slave can't {verb:?}: say pause, resume, drain or stop"
-            )));
-        }
+        let verb: SlaveVerb = verb.parse().map_err(|_| {
+            let verbs = SlaveVerb::VARIANTS.join(", ");
+            errors::UsageError::new_err(format!("a slave can't {verb:?}: say one of {verbs}"))
+        })?;
         self.ask(py, async |api| api.order_slave(SlaveId(slave), verb).await)
     }
 

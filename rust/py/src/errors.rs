@@ -1,6 +1,7 @@
-//! The farm's errors as Python exceptions.
+//! Errors as Python exceptions.
 
-use netrender_farm::{api::ApiError, client::ClientError};
+use netrender_client::ClientError;
+use netrender_net::api::ApiError;
 use pyo3::{create_exception, exceptions::PyException, prelude::*};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ create_exception!(netrender_native, NoMasterError, NetrenderError);
 create_exception!(netrender_native, ServiceError, NetrenderError);
 create_exception!(netrender_native, RefusedError, NetrenderError);
 
+/// Adds the exceptions to the module.
 pub fn register(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("NetrenderError", py.get_type::<NetrenderError>())?;
     module.add("UsageError", py.get_type::<UsageError>())?;
@@ -18,7 +20,7 @@ pub fn register(py: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("RefusedError", py.get_type::<RefusedError>())
 }
 
-/// The exception that fits.
+/// The exception for an error of a client.
 pub fn from_client(error: ClientError) -> PyErr {
     let message = error.to_string();
     match error {
@@ -33,7 +35,7 @@ pub fn from_client(error: ClientError) -> PyErr {
     }
 }
 
-/// A time from Python.
+/// Converts seconds from Python.
 pub fn seconds(value: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(value)
         .map_err(|_| UsageError::new_err(format!("{value} is not a number of seconds from 0 up")))

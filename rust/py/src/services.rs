@@ -1,31 +1,25 @@
-//! Master and slave as Python handles.
+//! Python classes of the services: `Master` and `Slave`.
 
-use crate::{errors, runtime, to_python};
-use netrender_core::wire::FarmView;
-use netrender_farm::{
-    cli::Heard,
-    client::{Changes, Told},
-    master::{self, MasterOptions},
-    slave::{self, SlaveOptions},
+use crate::{convert::to_python, errors, runtime::runtime};
+use netrender_client::{Changes, KnownRows};
+use netrender_core::{
+    model::{build::UnknownDevice, slave_settings::SlaveSettings},
+    wire::FarmView,
 };
+use netrender_master::MasterOptions;
+use netrender_slave::{self as slave, SlaveOptions};
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{path::PathBuf, sync::Arc};
 
 /// Keeps jobs and hands out work.
 #[pyclass(frozen)]
 pub struct Master {
     options: MasterOptions,
-    running: Mutex<Option<master::Master>>,
-    told: Mutex<Told>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    running: Mutex<Option<netrender_master::Master>>,
+    known: Mutex<KnownRows>,
 }
 
 #[pymethods]
@@ -48,15 +42,15 @@ impl Master {
             return Err(errors::UsageError::new_err("the slave timeout is more than 0 seconds"));
         }
         let options = MasterOptions { data, host, port, name, broadcast, clear_on_exit, slave_timeout, allow_scripts };
-        Ok(Self { options, running: Mutex::new(None), told: Mutex::default() })
+        Ok(Self { options, running: Mutex::new(None), known: Mutex::default() })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {
         let runtime = runtime()?;
         py.detach(|| {
-            let mut running = lock(&self.running);
+            let mut running = self.running.lock();
             if running.is_none() {
-                let started = runtime.block_on(master::Master::start(self.options.clone()));
+                let started = runtime.block_on(netrender_master::Master::start(self.options.clone()));
                 *running = Some(started.map_err(|error| errors::ServiceError::new_err(error.to_string()))?);
             }
             Ok(())
@@ -66,7 +60,7 @@ impl Master {
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
         let runtime = runtime()?;
         py.detach(|| {
-            if let Some(running) = lock(&self.running).take() {
+            if let Some(running) = self.running.lock().take() {
                 runtime.block_on(running.stop());
             }
         });
@@ -83,7 +77,7 @@ impl Master {
     #[pyo3(signature = (anew = false, limit = 100))]
     fn changes(&self, py: Python<'_>, anew: bool, limit: usize) -> PyResult<Py<PyAny>> {
         let (head, farm) = self.look();
-        let rows = crate::client::changes(&self.told, &farm, anew, limit);
+        let rows = crate::client::changes(&self.known, &farm, anew, limit);
         to_python(py, &News { head, rows })
     }
 }
@@ -98,7 +92,7 @@ struct News {
 }
 
 impl Master {
-    /// What it says of itself, and its lists.
+    /// The master's state, and its lists.
     fn look(&self) -> (Value, Arc<FarmView>) {
         let resting = |state| {
             let seen = json!({ "state": state, "url": "", "port": self.options.port, "name": self.options.name,
@@ -106,7 +100,7 @@ impl Master {
             (seen, Arc::default())
         };
         // Start and stop hold the lock while they wait; a look never does.
-        let Ok(running) = self.running.try_lock() else { return resting("busy") };
+        let Some(running) = self.running.try_lock() else { return resting("busy") };
         let Some(master) = running.as_ref() else { return resting("stopped") };
         let seen = json!({ "state": "running", "url": master.url(), "port": master.port(), "name": master.info().name,
             "data": self.options.data, "error": null });
@@ -116,7 +110,7 @@ impl Master {
 
 impl Drop for Master {
     fn drop(&mut self) {
-        if let (Some(running), Ok(runtime)) = (lock(&self.running).take(), runtime()) {
+        if let (Some(running), Ok(runtime)) = (self.running.lock().take(), runtime()) {
             runtime.spawn(running.stop());
         }
     }
@@ -133,7 +127,7 @@ pub struct Slave {
 impl Slave {
     #[new]
     #[allow(clippy::too_many_arguments)] // keywords in Python
-    #[pyo3(signature = (data, blender, *, master = String::new(), name = String::new(), threads = 0, device = "auto".into(), tags = vec![], console = false, cache_limit_gb = slave::DEFAULT_CACHE_GB, hang_timeout_s = slave::DEFAULT_HANG_TIMEOUT_S, upload_interval_s = slave::UPLOAD_INTERVAL_S, clear_on_exit = false))]
+    #[pyo3(signature = (data, blender, *, master = String::new(), name = String::new(), threads = 0, device = "auto".into(), tags = vec![], console = false, cache_limit_gb = None, hang_timeout_s = None, upload_interval_s = None, clear_on_exit = false))]
     fn new(
         data: PathBuf,
         blender: PathBuf,
@@ -143,31 +137,29 @@ impl Slave {
         device: String,
         tags: Vec<String>,
         console: bool,
-        cache_limit_gb: f64,
-        hang_timeout_s: f64,
-        upload_interval_s: u32,
+        cache_limit_gb: Option<f64>,
+        hang_timeout_s: Option<f64>,
+        upload_interval_s: Option<u32>,
         clear_on_exit: bool,
     ) -> PyResult<Self> {
-        let upload_interval_s = slave::upload_interval(upload_interval_s)
-            .ok_or_else(|| errors::UsageError::new_err("the upload interval is 1 to 3600 seconds"))?;
-        let cache_limit_bytes = slave::cache_limit(cache_limit_gb)
-            .ok_or_else(|| errors::UsageError::new_err("the cache limit is a number of gigabytes from 0 up"))?;
-        let master = Some(master).filter(|address| !address.is_empty());
-        let tags = tags.into_iter().filter(|tag| !tag.is_empty()).collect();
-        let hang_timeout = errors::seconds(hang_timeout_s)?;
+        let usage = |why: String| errors::UsageError::new_err(why);
+        let settings = SlaveSettings {
+            name: Some(name.trim().to_owned()).filter(|name| !name.is_empty()),
+            tags: Some(tags.into_iter().filter(|tag| !tag.is_empty()).collect()),
+            threads: Some(threads).filter(|threads| *threads != 0),
+            hang_timeout_s,
+            cache_limit_gb,
+            upload_interval_s,
+        };
+        settings.check().map_err(|why| usage(why.to_owned()))?;
         let options = SlaveOptions {
             data,
             blender,
-            master,
-            name,
-            threads,
-            device,
-            tags,
+            master: Some(master).filter(|address| !address.is_empty()),
+            device: device.parse().map_err(|error: UnknownDevice| usage(error.to_string()))?,
             console,
-            cache_limit_bytes,
-            hang_timeout,
-            upload_interval_s,
             clear_on_exit,
+            settings,
         };
         Ok(Self { options, running: Mutex::new(None) })
     }
@@ -175,13 +167,13 @@ impl Slave {
     fn start(&self, py: Python<'_>) -> PyResult<()> {
         let runtime = runtime()?;
         py.detach(|| {
-            let mut running = lock(&self.running);
+            let mut running = self.running.lock();
             // Stopped from the master, or by a fault, it is still here.
             if let Some(ended) = running.take_if(|slave| slave.has_ended()) {
                 runtime.block_on(ended.stop());
             }
             if running.is_none() {
-                let started = runtime.block_on(slave::Slave::start(self.options.clone(), Arc::new(Heard)));
+                let started = runtime.block_on(slave::Slave::start(self.options.clone()));
                 *running = Some(started.map_err(|error| errors::ServiceError::new_err(error.to_string()))?);
             }
             Ok(())
@@ -191,7 +183,7 @@ impl Slave {
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
         let runtime = runtime()?;
         py.detach(|| {
-            if let Some(running) = lock(&self.running).take() {
+            if let Some(running) = self.running.lock().take() {
                 runtime.block_on(running.stop());
             }
         });
@@ -201,12 +193,12 @@ impl Slave {
     fn snapshot(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let waiting = |state: &str| {
             json!({ "state": state, "message": "", "master": self.options.master.clone().unwrap_or_default(),
-                "name": self.options.name, "blender": "", "job": null, "frame": null, "progress": "",
+                "name": self.options.settings.name.clone().unwrap_or_default(), "blender": "", "job": null, "frame": null, "progress": "",
                 "rendered": 0, "failed": 0, "error": null })
         };
         match self.running.try_lock() {
-            Err(_) => to_python(py, &waiting("starting")),
-            Ok(running) => match running.as_ref() {
+            None => to_python(py, &waiting("starting")),
+            Some(running) => match running.as_ref() {
                 Some(slave) => to_python(py, &slave.snapshot()),
                 None => to_python(py, &waiting("stopped")),
             },
@@ -216,7 +208,7 @@ impl Slave {
 
 impl Drop for Slave {
     fn drop(&mut self) {
-        if let (Some(running), Ok(runtime)) = (lock(&self.running).take(), runtime()) {
+        if let (Some(running), Ok(runtime)) = (self.running.lock().take(), runtime()) {
             runtime.spawn(running.stop());
         }
     }

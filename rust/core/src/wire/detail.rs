@@ -1,13 +1,16 @@
-//! What is said of one frame, of a job's files and of a slave, to whoever looks closer.
+//! Details of one frame, of a job's files, of a slave and of the scheduling policy.
 
-use super::{SlaveView, TaskView};
 use crate::{
-    chronicle::Span,
-    ids::{SlaveId, Timestamp},
-    job::JobState,
-    rules::Rules,
-    settings::{SlaveSetting, SlaveSettings},
-    task::TaskError,
+    durable::chronicle::Activity,
+    model::{
+        ids::{SlaveId, Timestamp},
+        job::JobState,
+        policy::Policy,
+        result::TaskError,
+        slave_settings::{SlaveSetting, SlaveSettings},
+        verdict::Finding,
+    },
+    wire::{jobs::TaskView, slaves::SlaveView},
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,75 +18,81 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FrameDetail {
-    /// What the job is at: a frame of one that was canceled will not come.
+    /// State of the job: a frame of a canceled one will not come.
     pub job_state: JobState,
-    /// As in the job's list.
+    /// The frame as the job's list shows it.
     pub task: TaskView,
-    /// Oldest first; the last may be on its way. Of a frame that slaves render together see `shares` for who is at it.
+    /// Attempts, oldest first; the last may be under way. Those at a shared frame are in `shares`.
     pub attempts: Vec<AttemptView>,
-    /// Of a frame that slaves render together: which samples are where, in order of samples.
+    /// The units of a shared frame and where they are, in order of units.
     pub shares: Vec<ShareView>,
+    /// Findings of the job by which the frame may differ from the one that the artist's own Blender
+    /// renders.
+    #[serde(default)]
+    pub warnings: Vec<Finding>,
 }
 
-/// One try at a frame.
+/// An attempt at a frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AttemptView {
-    /// Who.
+    /// The slave that tries or tried.
     pub slave: SlaveId,
-    /// As its owner calls it.
+    /// Name of that slave.
     pub slave_name: String,
-    /// When it ended, or began if it is on its way; None when that is not known any more.
+    /// Time at which it ended, or began if it is under way; absent if that is not known any more.
     pub at_ms: Option<Timestamp>,
-    /// Blender's time for it, when it came to something.
+    /// Blender's time for the frame, in seconds, if the attempt succeeded.
     pub seconds: Option<f64>,
-    /// Whether it came to something; None while it is on its way.
+    /// True if it succeeded, false if it failed, absent while it is under way.
     pub ok: Option<bool>,
-    /// Why it did not.
+    /// Cause of the failure.
     pub error: Option<TaskError>,
-    /// Whether what Blender printed can be had.
+    /// True if Blender's output is on the master.
     pub has_log: bool,
 }
 
-/// Some samples of a frame.
+/// Successive units of a shared frame that are in one place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ShareView {
-    /// Who has them or rendered them; None of samples that are free or in the film of an earlier merge.
+    /// The slave that has or rendered them; absent for units that are free or merged.
     pub slave: Option<SlaveId>,
-    /// The first.
-    pub offset: u32,
-    /// How many.
-    pub samples: u32,
-    /// Where they are.
+    /// The first unit.
+    #[serde(rename = "offset")]
+    pub start: u32,
+    /// Number of units.
+    #[serde(rename = "samples")]
+    pub count: u32,
+    /// Place of the units.
     pub state: ShareState,
-    /// Blender's time for them, when they are handed in.
+    /// Blender's time for them, in seconds, once they are handed in.
     pub seconds: Option<f64>,
 }
 
-/// Where samples of a frame are.
+/// Place of a shared frame's units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ShareState {
-    /// In nobody's hands.
+    /// Not begun.
     Free,
-    /// On a slave.
+    /// Leased to a slave.
     Leased,
-    /// Handed in.
+    /// In a part that was handed in.
     Done,
-    /// In a film with others.
+    /// In a film that was merged before.
     Merged,
 }
 
-/// A part of the timeline.
+/// A bar of the timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct SpanView {
-    /// Who was at what, and when.
+pub struct ActivityView {
+    /// The slave's work, with its time.
     #[serde(flatten)]
-    pub span: Span,
-    /// Whether its end is not the end, but now.
+    pub activity: Activity,
+    /// True if the work is under way: its end is the present time.
     #[serde(default)]
     pub on_its_way: bool,
 }
@@ -92,13 +101,13 @@ pub struct SpanView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PassView {
-    /// The view layer; empty for plain images.
+    /// Name of the view layer; empty for plain images.
     pub layer: String,
-    /// Such as `Combined`.
+    /// Name of the pass, such as `Combined`.
     pub pass: String,
-    /// Which eye or camera, in films of several views.
+    /// Name of the view (eye or camera) in films that have several.
     pub view: Option<String>,
-    /// Such as `R`, `G`, `B`, `A`.
+    /// Names of the channels, such as `R`, `G`, `B`, `A`.
     pub channels: Vec<String>,
 }
 
@@ -106,13 +115,13 @@ pub struct PassView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FilesView {
-    /// Some of them: as many as asked for, from where asked for.
+    /// The files on the requested page.
     pub files: Vec<FileView>,
-    /// How many there are.
+    /// Number of all files.
     pub total: usize,
-    /// Bytes of all of them.
+    /// Size of all files, in bytes.
     pub bytes: u64,
-    /// How many of them are not whole on the master.
+    /// Number of files that are not complete on the master.
     pub missing: usize,
 }
 
@@ -120,13 +129,14 @@ pub struct FilesView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FileView {
-    /// Where it is on the artist's machine.
+    /// Path on the artist's machine.
     pub path: String,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
-    /// `scene`, `library`, `image`, `movie`, `sound`, `font`, `volume`, `geometry`, `cache`, `script` or `other`.
+    /// `scene`, `library`, `image`, `movie`, `sound`, `font`, `volume`, `geometry`, `cache`,
+    /// `script` or `other`.
     pub kind: String,
-    /// How many of its pieces are not on the master.
+    /// Number of its pieces that are not on the master.
     pub missing_pieces: usize,
 }
 
@@ -134,15 +144,15 @@ pub struct FileView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SettingsView {
-    /// The number of the last edit, for `If-Match`.
+    /// Revision of the remote settings, for `If-Match`.
     pub edits: u32,
-    /// What people set; null: the slave's own.
+    /// Remote settings; null where the slave's own value holds.
     pub set: SlaveSettings,
-    /// What the slave was started with.
+    /// Start-up options.
     pub own: SlaveSettings,
-    /// What it says that it goes by; None while it is not there.
+    /// Settings in use, as the slave reports them; absent while it is not there.
     pub in_use: Option<SlaveSettings>,
-    /// What is not in use yet as it shall be.
+    /// Settings whose effective value is not in use yet.
     pub pending: Vec<SlaveSetting>,
 }
 
@@ -150,27 +160,28 @@ pub struct SettingsView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SlaveDetail {
-    /// As in lists.
+    /// The slave as lists show it.
     #[serde(flatten)]
     pub slave: SlaveView,
-    /// What it is set to.
+    /// The slave's settings.
     pub settings: SettingsView,
-    /// How much the files it keeps for jobs weigh; None while it is not there.
+    /// Size of the files that it keeps for jobs; absent while it is not there.
     pub cache_bytes: Option<u64>,
-    /// The end of what Blender printed for the frame that it renders; empty when it renders none.
+    /// End of Blender's output for the frame that it renders; empty if it renders none.
     pub log: String,
 }
 
-/// `GET /api/v1/balance`: who gets the next slave.
+/// `GET /api/v1/balance`: the scheduling policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BalanceView {
-    /// The number of the last change, for `If-Match`.
+    /// Revision of the policy, for `If-Match`.
     pub edits: u32,
-    /// What holds.
-    pub rules: Rules,
-    /// What holds unless somebody changes it.
-    pub usual: Rules,
-    /// What holds, in sentences.
+    /// The policy.
+    #[serde(rename = "rules")]
+    pub policy: Policy,
+    /// The default policy.
+    pub usual: Policy,
+    /// The policy in sentences.
     pub words: Vec<String>,
 }

@@ -1,26 +1,28 @@
-//! The farm's story as people read it.
+//! The farm's history as people read it.
 
 use crate::env::{Env, result, spec};
 use netrender_core::{
-    chronicle::{Chronicle, Kind, Notes},
-    edit::JobEdit,
-    event::{Event, Record},
-    farm::Farm,
-    ids::{Frame, SlaveId, Timestamp},
-    retry::RetryPolicy,
-    scheduler::{Command, decide},
-    task::{TaskError, TaskResult},
+    decide::{Command, decide},
+    durable::chronicle::{Chronicle, Kind, Notes},
+    model::{
+        event::{Event, Record},
+        farm::Farm,
+        ids::{Frame, SlaveId, Timestamp},
+        job_settings::JobEdit,
+        result::{FailureKind, TaskError, TaskResult},
+        retry::RetryPolicy,
+    },
 };
 
-/// A farm that is told, with a time of its own.
+/// A farm with its history, on a clock that the test sets.
 #[derive(Default)]
-struct Told {
+struct Recorded {
     farm: Farm,
     chronicle: Chronicle,
     notes: Notes,
 }
 
-impl Told {
+impl Recorded {
     fn at(&mut self, ms: u64, command: Command) {
         let now = Timestamp(ms);
         for event in decide(&self.farm, now, RetryPolicy::default(), command).unwrap().events {
@@ -31,7 +33,7 @@ impl Told {
     }
 
     fn poll(&mut self, ms: u64, slave: SlaveId) {
-        self.at(ms, Command::Poll { slave, held: vec![], want: netrender_core::balance::Want::Now, edits: None });
+        self.at(ms, Command::Poll { slave, held: vec![], want: netrender_core::wire::Want::Now, edits: None });
     }
 
     fn texts(&self) -> Vec<&str> {
@@ -41,28 +43,28 @@ impl Told {
 
 #[test]
 fn a_farm_tells_its_story() {
-    let mut told = Told::default();
+    let mut recorded = Recorded::default();
     let info = || Box::new(crate::env::info());
-    let (job, slave) = (netrender_core::ids::JobId(1), SlaveId(1));
+    let (job, slave) = (netrender_core::model::ids::JobId(1), SlaveId(1));
     let register = || Command::Register { key: "k".into(), name: "anna".into(), info: info(), started: true };
     let done = |frame, seconds| Command::HandIn {
         job,
         frame: Frame(frame),
         result: Box::new(TaskResult { seconds, ..result(slave) }),
     };
-    told.at(1_000, Command::Submit(Box::new(spec("1-2"))));
-    told.at(1_500, register());
-    told.poll(2_000, slave);
-    told.at(9_000, done(1, 5.0));
-    told.at(9_100, register());
-    told.poll(9_200, slave);
-    let lease = *told.farm.leases.keys().next().unwrap();
-    let error = TaskError { kind: "render_failed".into(), message: "no camera\nthe log's end".into() };
-    told.at(11_000, Command::Fail { slave, lease, job, frame: Frame(2), error, log: None });
-    told.at(12_000, Command::Edit { job, edit: JobEdit { priority: Some(70), ..JobEdit::default() }, seen: None });
-    told.poll(12_500, slave);
-    told.at(13_000, done(2, 60.0));
-    told.at(14_000, Command::Leave(slave));
+    recorded.at(1_000, Command::Submit(Box::new(spec("1-2"))));
+    recorded.at(1_500, register());
+    recorded.poll(2_000, slave);
+    recorded.at(9_000, done(1, 5.0));
+    recorded.at(9_100, register());
+    recorded.poll(9_200, slave);
+    let lease = *recorded.farm.leases.keys().next().unwrap();
+    let error = TaskError { kind: FailureKind::RenderFailed, message: "no camera\nthe log's end".into() };
+    recorded.at(11_000, Command::Fail { slave, lease, job, frame: Frame(2), error, log: None });
+    recorded.at(12_000, Command::Edit { job, edit: JobEdit { priority: Some(70), ..JobEdit::default() }, seen: None });
+    recorded.poll(12_500, slave);
+    recorded.at(13_000, done(2, 60.0));
+    recorded.at(14_000, Command::Leave(slave));
     let story = [
         "Job 1 (shot) was sent, frames 1-2",
         "Slave anna came",
@@ -71,13 +73,21 @@ fn a_farm_tells_its_story() {
         "Job 1 (shot) is finished",
         "Slave anna stopped",
     ];
-    assert_eq!(told.texts(), story);
-    let failure = &told.notes.happenings[2];
+    assert_eq!(recorded.texts(), story);
+    let failure = &recorded.notes.happenings[2];
     assert_eq!((failure.kind, failure.frame, failure.slave), (Kind::Failure, Some(Frame(2)), Some(slave)));
     assert!(failure.detail.as_ref().unwrap().contains("the log's end"));
-    let spans: Vec<_> =
-        told.notes.spans.iter().map(|span| (span.frame.0, span.from_ms.0, span.to_ms.0, span.ok)).collect();
-    assert_eq!(spans, [(1, 4_000, 9_000, true), (2, 9_200, 11_000, false), (2, 11_000, 13_000, true)], "none overlap");
+    let activities: Vec<_> = recorded
+        .notes
+        .activities
+        .iter()
+        .map(|activity| (activity.frame.0, activity.from_ms.0, activity.to_ms.0, activity.ok))
+        .collect();
+    assert_eq!(
+        activities,
+        [(1, 4_000, 9_000, true), (2, 9_200, 11_000, false), (2, 11_000, 13_000, true)],
+        "none overlap"
+    );
 }
 
 #[test]
@@ -94,8 +104,8 @@ fn a_job_ends_once_however_it_ends() {
         farm.apply(&record);
     };
     let done = |frame| Event::TaskDone { job, frame: Frame(frame), result: Box::new(result(slave)) };
-    let error = TaskError { kind: "render_failed".into(), message: "no".into() };
-    let failure = Box::new(netrender_core::task::Failure { slave, at: Timestamp(1), error, log: None });
+    let error = TaskError { kind: FailureKind::RenderFailed, message: "no".into() };
+    let failure = Box::new(netrender_core::model::result::Failure { slave, at: Timestamp(1), error, log: None });
     hand_in(&mut farm, done(1));
     hand_in(&mut farm, Event::TaskFailed { job, frame: Frame(2), failure, retry: false });
     hand_in(&mut farm, done(3));

@@ -1,16 +1,17 @@
-//! What people do to jobs and slaves from the monitor, one behaviour each.
+//! Control of jobs and slaves from the monitor, one behaviour in each test.
 
 use crate::env::{Env, info, spec};
 use netrender_core::{
-    balance::{Want, why_waiting},
-    edit::JobEdit,
-    error::Refusal,
-    ids::Frame,
-    job::JobState,
-    scheduler::{Command, Reply},
-    settings::{SettingsUpdate, SlaveEdit, SlaveReport, SlaveSetting, SlaveSettings},
-    slave::{Duty, SlaveState},
-    task::TaskState,
+    decide::{Command, Refusal, Reply, why_waiting},
+    model::{
+        ids::Frame,
+        job::JobState,
+        job_settings::JobEdit,
+        slave::{Duty, SlaveState},
+        slave_settings::{SettingsUpdate, SlaveEdit, SlaveReport, SlaveSetting, SlaveSettings},
+        task::TaskState,
+    },
+    wire::Want,
 };
 
 fn priority(priority: u8) -> JobEdit {
@@ -72,7 +73,7 @@ fn chosen_frames_are_rendered_again_and_the_others_stay() {
     assert_eq!(env.lease(slave).unwrap().frames, [Frame(2)]);
     let missing = env.step(Command::RequeueFrames { job, frames: "1-5".parse().unwrap() });
     assert_eq!(missing, Err(Refusal::UnknownFrame(job, Frame(5))));
-    assert!(matches!(env.farm.jobs[&job].tasks[&Frame(1)].state, TaskState::Done(_)), "all or none");
+    assert!(matches!(env.farm.jobs[&job].tasks[&Frame(1)].state, TaskState::Done { .. }), "all or none");
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn a_requeued_frame_has_all_its_attempts_again_and_a_paused_job_stays_paused() {
         let lease = env.lease(slave).unwrap();
         env.fail(slave, lease.lease, job, Frame(1));
     }
-    assert_eq!(env.farm.jobs[&job].tasks[&Frame(1)].state, TaskState::Failed);
+    assert!(matches!(env.farm.jobs[&job].tasks[&Frame(1)].state, TaskState::Failed(_)));
     env.step(Command::Pause(job)).unwrap();
     env.step(Command::RequeueFrames { job, frames: "1".parse().unwrap() }).unwrap();
     assert_eq!(env.farm.jobs[&job].tasks[&Frame(1)].strikes, 0);
@@ -152,7 +153,7 @@ fn edit(body: &str) -> Box<SlaveEdit> {
     serde_json::from_str(body).unwrap()
 }
 
-fn tell(env: &mut Env, slave: netrender_core::ids::SlaveId, edits: Option<u32>) -> Option<SettingsUpdate> {
+fn tell(env: &mut Env, slave: netrender_core::model::ids::SlaveId, edits: Option<u32>) -> Option<SettingsUpdate> {
     match env.step(Command::Poll { slave, held: vec![], want: Want::Nothing, edits }).unwrap() {
         Reply::Poll(reply) => reply.settings.map(|settings| *settings),
         other => panic!("{other:?}"),
@@ -168,7 +169,7 @@ fn what_people_set_of_a_slave_wins_until_it_is_cleared() {
     assert_eq!(env.step(Command::EditSlave { slave, edit: set, seen: Some(1) }), Ok(Reply::Edited(1)), "as it is");
     let known = &env.farm.slaves[&slave];
     assert_eq!((known.name(), known.tags().contains("gpu")), ("big one", true));
-    // Who comes again is set as before.
+    // The settings outlive the slave's process.
     assert_eq!(env.come("anna", info(), true), slave);
     assert_eq!(env.farm.slaves[&slave].name(), "big one");
     let clear = edit(r#"{"name": null, "tags": null}"#);

@@ -1,26 +1,32 @@
-//! A farm with everything written down: each step is decided, applied, checked, and its records kept for replay.
+//! Farm under test. Each step is decided, applied and checked, and its records are kept for replay.
 
 use netrender_core::{
-    balance::Want,
-    digest::Digest,
-    error::Refusal,
-    event::Record,
-    farm::Farm,
-    ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
-    job::{JobSpec, JobState, Split},
-    retry::RetryPolicy,
-    scheduler::{Command, Reply, decide},
-    share::{Merged, Part},
-    slave::{SlaveInfo, Version},
-    snapshot::{Rest, Restore, Touched},
-    task::{TaskError, TaskResult, TaskState},
-    wire::{HeldLease, PollReply},
+    decide::{Command, Refusal, Reply, decide},
+    durable::{
+        snapshot::{Rest, Restore, Touched},
+        task_row::{SharedRow, TaskRow},
+    },
+    model::{
+        build::{DeviceKind, Version},
+        digest::Digest,
+        event::Record,
+        farm::Farm,
+        ids::{Frame, JobId, LeaseId, SlaveId, Timestamp},
+        job::JobState,
+        result::{Baked, FailureKind, TaskError, TaskResult},
+        retry::RetryPolicy,
+        sharing::{Merged, Part},
+        slave::SlaveInfo,
+        spec::{JobSpec, Simulations, Split},
+        task::TaskState,
+    },
+    wire::{HeldLease, PollReply, Want},
 };
 use std::collections::BTreeMap;
 
 pub struct Env {
     pub farm: Farm,
-    /// Since the last snapshot.
+    /// Records since the last snapshot, as JSON.
     pub log: Vec<String>,
     touched: Touched,
     disk: Disk,
@@ -28,11 +34,12 @@ pub struct Env {
     now: u64,
 }
 
-/// A snapshot as a store keeps it: text by key.
+/// Snapshot in memory, in the form in which the master stores it.
 #[derive(Default)]
 struct Disk {
     jobs: BTreeMap<JobId, String>,
-    tasks: BTreeMap<(JobId, Frame), String>,
+    /// Rows, and the JSON of their column of shared frames.
+    tasks: BTreeMap<(JobId, Frame), (TaskRow, Option<String>)>,
     slaves: BTreeMap<SlaveId, String>,
     rest: Rest,
 }
@@ -43,7 +50,7 @@ impl Env {
         Self { farm, log: Vec::new(), touched, disk, events: 0, now: 0 }
     }
 
-    /// Decides, applies, and checks the invariants after every single event's group.
+    /// Decides a command, applies its events and checks the invariants.
     pub fn step(&mut self, command: Command) -> Result<Reply, Refusal> {
         self.now += 1;
         let now = Timestamp(self.now);
@@ -61,18 +68,19 @@ impl Env {
         Ok(decision.reply)
     }
 
-    /// Time passes.
+    /// Moves the clock.
     pub fn later(&mut self, ms: u64) {
         self.now += ms;
     }
 
-    /// The farm a master would have after a restart now.
+    /// The farm that a master would have after a restart now.
     pub fn replayed(&self) -> Farm {
         let mut restore = Restore::default();
         self.disk.jobs.values().for_each(|head| restore.job(serde_json::from_str(head).unwrap()));
         self.disk.slaves.values().for_each(|slave| restore.slave(serde_json::from_str(slave).unwrap()));
-        for ((job, frame), task) in &self.disk.tasks {
-            restore.task(*job, *frame, serde_json::from_str(task).unwrap());
+        for ((job, frame), (row, shared)) in &self.disk.tasks {
+            let shared = shared.as_ref().map(|text| serde_json::from_str::<SharedRow>(text).unwrap());
+            restore.task(*job, *frame, TaskRow { shared, ..row.clone() });
         }
         let mut farm = restore.finish(self.disk.rest.clone());
         for line in &self.log {
@@ -81,7 +89,7 @@ impl Env {
         farm
     }
 
-    /// Writes what was touched over the last snapshot, and begins the log anew.
+    /// Writes changed rows over the last snapshot and empties the log.
     pub fn snapshot(&mut self) {
         let touched = std::mem::take(&mut self.touched);
         for id in touched.jobs {
@@ -94,7 +102,9 @@ impl Env {
         }
         for (id, frame) in touched.tasks {
             if let Some(job) = self.farm.jobs.get(&id) {
-                self.disk.tasks.insert((id, frame), serde_json::to_string(&job.tasks[&frame]).unwrap());
+                let mut row = TaskRow::of(&job.tasks[&frame]);
+                let shared = row.shared.take().map(|shared| serde_json::to_string(&shared).unwrap());
+                self.disk.tasks.insert((id, frame), (row, shared));
             }
         }
         for id in touched.slaves {
@@ -119,7 +129,7 @@ impl Env {
         self.come(key, info, false)
     }
 
-    /// `started`: it was just started, and does not only come back.
+    /// Registers a slave; `started` is false if it only reconnects.
     pub fn come(&mut self, key: &str, info: SlaveInfo, started: bool) -> SlaveId {
         let (key, name) = (key.to_owned(), key.to_owned());
         match self.step(Command::Register { key, name, info: Box::new(info), started }).unwrap() {
@@ -132,7 +142,7 @@ impl Env {
         loop {
             let before = self.events;
             match self.step(Command::Poll { slave, held: held.clone(), want, edits: None }).unwrap() {
-                // As the master does: a held poll is decided again after a change.
+                // The master decides a held poll again after every change.
                 Reply::Poll(reply) if reply.is_empty() && self.events > before => {}
                 Reply::Poll(reply) => return reply,
                 other => panic!("{other:?}"),
@@ -140,10 +150,16 @@ impl Env {
         }
     }
 
-    /// What a slave with nothing in its hands is given.
+    /// Lets an idle slave poll, and returns its new lease.
     pub fn lease(&mut self, slave: SlaveId) -> Option<HeldLease> {
         let grant = self.poll(slave, vec![], Want::Now).grant?;
-        Some(HeldLease { lease: grant.lease, job: grant.job, frames: grant.frames.clone(), share: grant.share })
+        Some(HeldLease {
+            lease: grant.lease,
+            job: grant.job,
+            frames: grant.frames.clone(),
+            share: grant.share,
+            bake: grant.bake,
+        })
     }
 
     pub fn hand_in(&mut self, slave: SlaveId, job: JobId, frame: Frame) -> bool {
@@ -153,10 +169,11 @@ impl Env {
         }
     }
 
-    /// Hands in what a lease's first frame or share is; merges the frame when that was its last.
+    /// Hands in the first frame of a lease, or its share, and merges the frame if it is complete.
     pub fn hand_in_held(&mut self, slave: SlaveId, held: &HeldLease) -> Result<bool, Refusal> {
         let (job, frame) = (held.job, held.frames[0]);
         let command = match held.share {
+            _ if held.bake => Command::HandInBake { job, baked: Box::new(baked(slave)) },
             None => Command::HandIn { job, frame, result: Box::new(result(slave)) },
             Some(share) => {
                 let part = Box::new(Part {
@@ -178,7 +195,7 @@ impl Env {
         Ok(fresh)
     }
 
-    /// As the master does with a frame to which nothing more comes; true if it was one.
+    /// Merges a shared frame if it is complete, as the master does. Returns whether it was.
     pub fn merge(&mut self, job: JobId, frame: Frame) -> bool {
         let TaskState::Sharing(sharing) = &self.farm.jobs[&job].tasks[&frame].state else { return false };
         let open = matches!(self.farm.jobs[&job].state, JobState::Active | JobState::Paused);
@@ -186,13 +203,13 @@ impl Env {
             return false;
         }
         let build = self.farm.build_of(&self.farm.jobs[&job].tasks[&frame]).cloned();
-        let merged = Box::new(Merged { shares: sharing.done(), result: result(SlaveId(1)), view: None, build });
+        let merged = Box::new(Merged { spans: sharing.done(), result: result(SlaveId(1)), view: None, build });
         let told = self.step(Command::Merge { job, frame, merged });
         assert_eq!(told, Ok(Reply::HandedIn(true)), "a merged frame is welcome");
         true
     }
 
-    /// The same with all frames.
+    /// Merges all complete frames.
     pub fn merge_all(&mut self) {
         let frames: Vec<_> = self.farm.jobs.values().flat_map(|job| job.tasks.keys().map(|f| (job.id, *f))).collect();
         for (job, frame) in frames {
@@ -201,7 +218,7 @@ impl Env {
     }
 
     pub fn fail(&mut self, slave: SlaveId, lease: LeaseId, job: JobId, frame: Frame) {
-        let error = TaskError { kind: "render_failed".into(), message: "no camera".into() };
+        let error = TaskError { kind: FailureKind::RenderFailed, message: "no camera".into() };
         self.step(Command::Fail { slave, lease, job, frame, error, log: None }).unwrap();
     }
 }
@@ -220,10 +237,13 @@ pub fn spec(frames: &str) -> JobSpec {
         width: 16,
         height: 9,
         split: Split::Off,
-        samples: None,
+        cut: None,
         mixed: false,
         split_note: String::new(),
         scripts: false,
+        warnings: Vec::new(),
+        simulations: Simulations::AsIs,
+        draws: false,
         manifest: Digest([0; 32]),
         key: String::new(),
     }
@@ -239,16 +259,29 @@ pub fn info() -> SlaveInfo {
         engines: ["CYCLES".to_owned()].into(),
         denoises: true,
         devices: vec![],
-        device: "CPU".into(),
+        device: DeviceKind::Cpu,
         threads: 2,
         memory_bytes: 1 << 30,
         tags: Default::default(),
         upload_interval_s: 8,
         hang_timeout_s: None,
         cache_limit_gb: None,
+        cannot_draw: false,
     }
 }
 
 pub fn result(slave: SlaveId) -> TaskResult {
-    TaskResult { slave, film: Digest([1; 32]), film_bytes: 1, preview: None, log: None, seconds: 0.5 }
+    TaskResult {
+        slave,
+        film: Digest([1; 32]),
+        film_bytes: 1,
+        preview: None,
+        log: None,
+        seconds: 0.5,
+        outputs: Vec::new(),
+    }
+}
+
+pub fn baked(slave: SlaveId) -> Baked {
+    Baked { slave, blend: Digest([2; 32]), bytes: 1, log: None, seconds: 2.0 }
 }

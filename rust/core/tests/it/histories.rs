@@ -1,20 +1,24 @@
-//! Random histories: slaves come, go, fail, return late, lose answers; jobs come and change; the master restarts at any
-//! point. The invariants hold after every step and a replay of the log is always the same farm.
+//! Random histories: slaves come, go, fail, return late and lose answers; jobs come and change; the
+//! master restarts at any point. The invariants must hold after every step, and a replay of the log
+//! must give the same farm.
 
 use crate::env::{Env, info, spec};
 use netrender_core::{
-    balance::Want,
-    edit::JobEdit,
-    error::Refusal,
-    ids::{JobId, SlaveId},
-    job::{JobState, Split},
-    rules::Rules,
-    scheduler::Command,
-    settings::SlaveEdit,
-    share::{SampleSplit, Unit},
-    slave::Duty,
-    task::{TaskError, TaskState},
-    wire::HeldLease,
+    decide::{Command, Refusal},
+    model::{
+        cut::{CutPlan, Unit},
+        ids::{JobId, SlaveId},
+        job::JobState,
+        job_settings::JobEdit,
+        lease::Lease,
+        policy::Policy,
+        result::{FailureKind, TaskError},
+        slave::Duty,
+        slave_settings::SlaveEdit,
+        spec::{Simulations, Split},
+        task::TaskState,
+    },
+    wire::{HeldLease, Want},
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,46 +29,50 @@ pub enum Step {
         frames: u8,
         chunk: u8,
         priority: u8,
-        /// 0 for whole frames, 1 and 2 for shared ones: always, and when there are more slaves; 3 as 1, and finished.
+        /// Way of sharing, and whether a finish follows:
+        /// 0: off; 1: samples; 2: auto, samples; 3: samples with a finish; 4: tiles; 5: auto, tiles
+        /// with a finish.
         split: u8,
+        /// 0: in order, where frames are not shared; 1: baked first; others: as they are.
+        simulations: u8,
     },
     Register {
         slave: u8,
         started: bool,
     },
-    /// Somebody tells a slave to go on, to pause or to end.
+    /// A person orders a slave to work, to pause or to end.
     Order {
         slave: u8,
         duty: u8,
     },
-    /// Somebody edits a job, having seen some edit of it.
+    /// A person edits a job; `seen` is a revision plus 1, or 0 for none.
     Edit {
         job: u8,
         priority: u8,
         chunk: u8,
         seen: u8,
     },
-    /// Somebody edits a slave, having seen some edit of it.
+    /// A person edits a slave; `seen` as above.
     EditSlave {
         slave: u8,
         tag: u8,
         threads: u8,
         seen: u8,
     },
-    /// Somebody changes who gets the next slave, having seen some change of it.
-    ChangeRules {
+    /// A person changes the policy; `seen` as above.
+    ChangePolicy {
         new_job: u8,
         hour: u8,
         category_slave: u8,
         seen: u8,
     },
-    /// Frames are rendered again; some of them the job may not have.
+    /// Frames are rendered again; the job may lack some of them.
     RequeueFrames {
         job: u8,
         first: u8,
         last: u8,
     },
-    /// `heard`: whether the answer reaches the slave.
+    /// A slave polls; `heard` is false if it loses the answer.
     Poll {
         slave: u8,
         want: u8,
@@ -77,34 +85,34 @@ pub enum Step {
     Fail {
         slave: u8,
     },
-    /// The slave loses all it holds, as a crash does.
+    /// The slave loses everything that it holds, as in a crash.
     Forget(u8),
     Lose(u8),
     Leave(u8),
     Change {
-        /// Counted from the latest back.
+        /// Counted back from the latest job.
         job: u8,
         verb: u8,
     },
-    /// Shared frames are handed over as they are: all, or the first.
+    /// Shared frames are completed with the parts they have: all, or the first.
     Stop {
         job: u8,
         first: bool,
     },
-    /// Finished shared frames get more samples: all, or the first.
+    /// Done frames get more samples: all, or the first.
     More {
         job: u8,
         samples: u8,
         first: bool,
     },
     Restart,
-    /// The log is folded into the snapshot.
+    /// A snapshot is written, and the log emptied.
     Snapshot,
-    /// The oldest finished frame's picture rots, or the oldest merged one's.
+    /// The film of the first done or merged frame is found damaged.
     Spoil,
-    /// The oldest part of a shared frame proves to be of no use.
+    /// The first part of a shared frame can't be merged.
     Reject,
-    /// The slave restarts with only the last frame of each lease saved.
+    /// The slave restarts and has saved only the last frame of each lease.
     Salvage(u8),
     Blacklist {
         job: u8,
@@ -116,8 +124,9 @@ pub enum Step {
 pub fn step() -> impl Strategy<Value = Step> {
     let slave = 0u8..4;
     prop_oneof![
-        2 => (1u8..6, 1u8..4, 0u8..3, 0u8..6)
-            .prop_map(|(frames, chunk, priority, split)| Step::Submit { frames, chunk, priority, split }),
+        2 => (1u8..6, 1u8..4, 0u8..3, 0u8..6, 0u8..4).prop_map(|(frames, chunk, priority, split, simulations)| {
+            Step::Submit { frames, chunk, priority, split, simulations }
+        }),
         2 => (slave.clone(), prop::bool::ANY).prop_map(|(slave, started)| Step::Register { slave, started }),
         1 => (slave.clone(), prop_oneof![3 => Just(0u8), 1 => 1u8..4]).prop_map(|(slave, duty)| Step::Order { slave, duty }),
         1 => (0u8..4, 0u8..3, 0u8..5, 0u8..3)
@@ -125,7 +134,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => (slave.clone(), 0u8..3, 0u8..4, 0u8..3)
             .prop_map(|(slave, tag, threads, seen)| Step::EditSlave { slave, tag, threads, seen }),
         1 => (0u8..4, 0u8..4, 0u8..4, 0u8..3).prop_map(|(new_job, hour, category_slave, seen)| {
-            Step::ChangeRules { new_job, hour, category_slave, seen }
+            Step::ChangePolicy { new_job, hour, category_slave, seen }
         }),
         1 => (0u8..4, 1u8..5, 1u8..6).prop_map(|(job, first, last)| Step::RequeueFrames { job, first, last }),
         8 => (slave.clone(), 0u8..3, prop::bool::weighted(0.8))
@@ -147,7 +156,7 @@ pub fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The slaves' side of the story: what each believes it holds.
+/// The slaves' side: what each believes that it holds.
 #[derive(Default)]
 pub struct Slaves {
     numbers: BTreeMap<u8, SlaveId>,
@@ -156,7 +165,7 @@ pub struct Slaves {
 
 pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
     match step {
-        Step::Submit { frames, chunk, priority, split } => {
+        Step::Submit { frames, chunk, priority, split, simulations } => {
             let mut spec = spec(&format!("1-{frames}"));
             spec.chunk = u32::from(chunk);
             spec.priority = priority * 50;
@@ -167,9 +176,9 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             if in_lines {
                 spec.height = 100;
             }
-            spec.samples = (split > 0).then(|| SampleSplit {
+            spec.cut = (split > 0).then(|| CutPlan {
                 unit: if in_lines { Unit::Lines } else { Unit::Samples },
-                samples: if in_lines { 100 } else { 16 },
+                total: if in_lines { 100 } else { 16 },
                 overlap: if in_lines { 2 } else { 0 },
                 layers: BTreeMap::new(),
                 is_subset: true,
@@ -177,6 +186,11 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
                 denoises: finishes,
                 can_grow_to: if in_lines { 0 } else { 64 },
             });
+            spec.simulations = match simulations {
+                0 if spec.cut.is_none() => Simulations::InOrder,
+                1 => Simulations::Bake,
+                _ => Simulations::AsIs,
+            };
             env.submit(spec);
         }
         Step::Register { slave, started } => {
@@ -219,12 +233,12 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
                 assert_eq!(env.farm, before, "a refused edit changes nothing");
             }
         }
-        Step::ChangeRules { new_job, hour, category_slave, seen } => {
+        Step::ChangePolicy { new_job, hour, category_slave, seen } => {
             let points = |choice: u8| [0.0, 0.5, 60.0, 101.0][usize::from(choice)];
             let (new_job, hour, category_slave) = (points(new_job), points(hour), points(category_slave));
             let before = env.farm.clone();
             let seen = (seen > 0).then(|| u32::from(seen) - 1);
-            if env.step(Command::ChangeRules { rules: Rules { new_job, hour, category_slave }, seen }).is_err() {
+            if env.step(Command::ChangePolicy { policy: Policy { new_job, hour, category_slave }, seen }).is_err() {
                 assert_eq!(env.farm, before, "a refused change changes nothing");
             }
         }
@@ -254,9 +268,20 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             if let Some(grant) = reply.grant {
                 assert_eq!(env.farm.slaves[number].duty, Duty::Work, "others get nothing new");
                 let (lease, job, share) = (grant.lease, grant.job, grant.share);
-                hands.push(HeldLease { lease, job, frames: grant.frames.clone(), share });
+                let is_baked = env.farm.jobs[&job].baked.is_some();
+                let must_bake = env.farm.jobs[&job].spec.simulations == Simulations::Bake && !is_baked;
+                assert_eq!(
+                    (grant.bake, grant.baked.is_some()),
+                    (must_bake, is_baked),
+                    "a bake comes before the frames"
+                );
+                let of_others = |lease: &&Lease| lease.job == job && lease.slave != *number;
+                if env.farm.jobs[&job].spec.simulations == Simulations::InOrder {
+                    assert_eq!(env.farm.leases.values().filter(of_others).count(), 0, "one slave at a time");
+                }
+                hands.push(HeldLease { lease, job, frames: grant.frames.clone(), share, bake: grant.bake });
             }
-            // Both sides agree now: what it holds is leased to it, and nothing else is.
+            // Both sides agree now: exactly what the slave holds is leased to it.
             let ours: BTreeMap<_, BTreeSet<_>> =
                 env.farm.leases_of(*number).map(|lease| (lease.id, lease.frames.clone())).collect();
             let theirs = hands.iter().map(|lease| (lease.lease, lease.frames.iter().copied().collect()));
@@ -272,14 +297,22 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
                 return forget_first(slaves, slave);
             };
             let canceled = env.farm.jobs[&job].state == JobState::Canceled;
+            if lease.bake {
+                let wanted = env.farm.jobs[&job].needs_bake() && !canceled;
+                assert_eq!(env.hand_in_held(*number, &lease), Ok(wanted), "the first bake counts");
+                assert!(canceled || env.farm.jobs[&job].baked.is_some());
+                if heard {
+                    forget_first(slaves, slave);
+                }
+                return;
+            }
             let leased = |id| env.farm.leases.get(&id).is_some_and(|lease| lease.slave == *number);
             let wanted = match (&task.state, lease.share) {
-                (TaskState::Done(_), _) => false,
-                (TaskState::Leased { lease }, None) if task.goal.is_some() => leased(*lease),
-                (_, None) => task.goal.is_none(),
-                (TaskState::Sharing(sharing), Some(share)) => sharing.welcomes(lease.lease, share),
-                (TaskState::Waiting, Some(share)) => !task.lacks_finish() && task.sharing(&spec).is_free(share),
-                _ => false,
+                (TaskState::Done { .. }, _) => false,
+                (TaskState::Finishing { lease, .. }, None) if task.goal().is_some() => leased(*lease),
+                (_, None) => task.goal().is_none(),
+                (TaskState::Sharing(sharing), Some(share)) => sharing.accepts(lease.lease, share),
+                (_, Some(share)) => task.sharing(&spec).is_some_and(|sharing| sharing.is_free(share)),
             };
             assert_eq!(env.hand_in_held(*number, &lease), Ok(wanted && !canceled), "accepted exactly once");
             if heard {
@@ -289,7 +322,7 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
         Step::Fail { slave } => {
             let Some(number) = slaves.numbers.get(&slave) else { return };
             let Some(lease) = slaves.hands.get(&slave).and_then(|hands| hands.first()) else { return };
-            let error = TaskError { kind: "render_failed".into(), message: String::new() };
+            let error = TaskError { kind: FailureKind::RenderFailed, message: String::new() };
             let (slave_number, lease_id, job, frame) = (*number, lease.lease, lease.job, lease.frames[0]);
             let known = env.farm.jobs.get(&job).is_some_and(|job| job.state != JobState::Deleted);
             let told = env.step(Command::Fail { slave: slave_number, lease: lease_id, job, frame, error, log: None });
@@ -317,7 +350,7 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
                 _ => None,
             });
             if let Some((job, frame, share)) = first {
-                let error = TaskError { kind: "bad_part".into(), message: String::new() };
+                let error = TaskError { kind: FailureKind::BadPart, message: String::new() };
                 env.step(Command::RejectPart { job, frame, share, error }).unwrap();
             }
         }
@@ -327,7 +360,7 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
             if env.step(Command::Stop { job, frames }).is_ok() {
                 env.merge_all();
                 let shared = env.farm.jobs[&job].tasks.values().any(|task| match &task.state {
-                    TaskState::Sharing(sharing) => !first && sharing.done_samples() > 0,
+                    TaskState::Sharing(sharing) => !first && sharing.done_count() > 0,
                     _ => false,
                 });
                 assert!(!shared, "what was there is handed over");
@@ -344,13 +377,19 @@ pub fn play(env: &mut Env, slaves: &mut Slaves, step: Step) {
         Step::Spoil => {
             let open = env.farm.jobs.values().filter(|job| job.state != JobState::Deleted);
             let done = open.flat_map(|job| job.tasks.iter().map(|(frame, task)| (job.id, *frame, task)));
-            let first = done.into_iter().find_map(|(job, frame, task)| match (&task.state, &task.merged) {
-                (TaskState::Done(result), _) => Some(Command::Spoil { job, frame, film: result.film }),
+            let first = done.into_iter().find_map(|(job, frame, task)| match (&task.state, task.merged()) {
+                (TaskState::Done { result, .. }, _) => Some(Command::Spoil { job, frame, film: result.film }),
                 (_, Some(merged)) => Some(Command::Spoil { job, frame, film: merged.result.film }),
                 _ => None,
             });
             if let Some(command) = first {
                 env.step(command).unwrap();
+            }
+            let baked = env.farm.jobs.values().filter(|job| job.state != JobState::Deleted);
+            let baked = baked.filter_map(|job| Some((job.id, job.baked.as_ref()?.blend))).next();
+            if let Some((job, blend)) = baked {
+                env.step(Command::SpoilBake { job, blend }).unwrap();
+                assert!(env.farm.jobs[&job].needs_bake());
             }
         }
         Step::Forget(slave) => {
@@ -398,7 +437,7 @@ fn forget_first(slaves: &mut Slaves, slave: u8) {
     hands.retain(|lease| !lease.frames.is_empty());
 }
 
-/// With one good slave and time, whatever happened before, every open job comes to an end.
+/// Checks that one good slave ends every open job, whatever happened before.
 pub fn finish(env: &mut Env) {
     let done_before: Vec<_> = env.farm.jobs.values().map(|job| job.counts.done).collect();
     assert_eq!(env.replayed(), env.farm);

@@ -1,12 +1,14 @@
-//! The farm's decisions, driven as a whole.
+//! Tests of the farm as a whole: commands go in, events and answers come out.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod behaviour;
 mod chronicle;
 mod control;
 mod env;
 mod histories;
-mod rules;
+mod old_files;
+mod policy;
 mod sharing;
 #[allow(
     clippy::disallowed_methods,
@@ -15,4 +17,4 @@ mod sharing;
     reason = "a long run is steered from outside"
 )]
 mod simulation;
-mod stories;
+mod simulations;

@@ -1,5 +1,6 @@
-//! A farm that lives for long: worlds of thousands of steps each, drawn from a seed, with everything that
-//! `histories` can do to it. `NETRENDER_SIMULATION_STEPS` and `NETRENDER_SIMULATION_SEED` say how many and from where.
+//! Farms that live long: worlds of hundreds of random steps each, drawn from seeds, with the steps
+//! of `histories`. `NETRENDER_SIMULATION_STEPS` sets the number of all steps,
+//! `NETRENDER_SIMULATION_SEED` the first seed.
 
 use crate::{
     env::Env,
@@ -9,7 +10,11 @@ use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::atomic::{AtomicU64, Ordering},
+    thread::{self, available_parallelism},
+};
 
 const STEPS: u64 = 5_000_000;
 const STEPS_PER_WORLD: u64 = 500;
@@ -30,19 +35,30 @@ fn live(seed: u64, steps: u64) {
     finish(&mut env);
 }
 
+/// Runs the worlds in parallel, one on each processor.
 #[test]
 fn a_farm_stays_sound_for_millions_of_steps() {
     let steps = number("NETRENDER_SIMULATION_STEPS", STEPS);
     let first = number("NETRENDER_SIMULATION_SEED", 1);
     let worlds = steps.div_ceil(STEPS_PER_WORLD);
-    for seed in first..first + worlds {
-        let steps = STEPS_PER_WORLD.min(steps - (seed - first) * STEPS_PER_WORLD);
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| live(seed, steps))) {
-            eprintln!(
-                "broken with seed {seed}: NETRENDER_SIMULATION_SEED={seed} NETRENDER_SIMULATION_STEPS={steps} does it again"
-            );
-            resume_unwind(panic);
+    let next = AtomicU64::new(0);
+    let run = || {
+        loop {
+            let world = next.fetch_add(1, Ordering::Relaxed);
+            if world >= worlds {
+                return;
+            }
+            let (seed, steps) = (first + world, STEPS_PER_WORLD.min(steps - world * STEPS_PER_WORLD));
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| live(seed, steps))) {
+                next.store(worlds, Ordering::Relaxed);
+                eprintln!(
+                    "broken with seed {seed}: NETRENDER_SIMULATION_SEED={seed} NETRENDER_SIMULATION_STEPS={steps} does it again"
+                );
+                resume_unwind(panic);
+            }
         }
-    }
+    };
+    let processors = available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| (0..processors).for_each(|_| _ = scope.spawn(run)));
     println!("{steps} steps in {worlds} worlds, seeds {first} to {}: sound after every step", first + worlds - 1);
 }

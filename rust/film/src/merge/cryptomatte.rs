@@ -1,12 +1,14 @@
-//! Cryptomatte by id: coverages of the same id are added up, then each pixel's ids are ranked anew. A mean channel by
-//! channel would mix the numbers of different objects. The manifest in the header stays as it is.
+//! Merges Cryptomattes by id: coverages of the same id are added up, then each pixel's ids are
+//! ranked again. A mean channel by channel would mix the ids of different objects. The manifest in
+//! the header stays unchanged.
 
-/// Ids kept for one pixel before the least of them is dropped; a frame's parts together rarely have a dozen.
+/// Number of ids kept for one pixel before the one with the least coverage is dropped; a frame's
+/// parts together rarely have a dozen.
 const MOST: usize = 64;
 
-/// The ids in some pixels, each with its coverage by weight.
+/// The ids in some pixels, each with its weighted coverage.
 pub(super) struct Ranks {
-    /// Places for each pixel; grows when one pixel needs more.
+    /// Slots per pixel; grows when one pixel needs more.
     places: usize,
     used: Vec<u8>,
     ids: Vec<u32>,
@@ -19,7 +21,7 @@ impl Ranks {
         Self { places: 8, used: Vec::new(), ids: Vec::new(), coverages: Vec::new(), sorted: Vec::new() }
     }
 
-    /// Forgets all, and has room for so many pixels.
+    /// Drops all ids and makes room for `pixels` pixels.
     pub(super) fn clear(&mut self, pixels: usize) {
         self.used.clear();
         self.used.resize(pixels, 0);
@@ -27,10 +29,11 @@ impl Ranks {
         self.coverages.resize(pixels * self.places, 0.0);
     }
 
-    /// Adds what covers a pixel. What covers nothing is not kept: unused ranks look so.
+    /// Adds an id's coverage of a pixel. Ids without coverage are dropped, because they mark unused
+    /// ranks.
     #[inline]
     pub(super) fn add(&mut self, pixel: usize, id: u32, coverage: f64) {
-        // Not even if it is not a number; the caller has refused those.
+        // The caller has refused NaN; it is dropped all the same.
         if coverage.is_nan() || coverage <= 0.0 {
             return;
         }
@@ -67,7 +70,8 @@ impl Ranks {
         (self.places, self.ids, self.coverages) = (places, ids, coverages);
     }
 
-    /// What covers the pixel, the most first; what covers the same, by id, so that the parts' order does not show.
+    /// The pixel's ids by descending coverage, then by id, so that the order of the parts has no
+    /// effect.
     pub(super) fn ranked(&mut self, pixel: usize) -> &[(u32, f64)] {
         let here = pixel * self.places..pixel * self.places + usize::from(self.used[pixel]);
         self.sorted.clear();

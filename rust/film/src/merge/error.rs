@@ -1,25 +1,33 @@
-//! Why parts do not make a film. Parts are told by their samples, which no two parts of a frame share.
+//! The reasons why parts do not make a film. A part is identified by its samples or lines, which no
+//! two parts of a frame share.
 
-use super::share::{Coverage, Share};
+use super::span::{Coverage, Span, Unit};
 use crate::error::FilmError;
 use std::io;
 
-/// Why parts could not be merged.
+/// The reason why parts could not be merged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MergeError {
     /// One part is to blame; without it the others may do.
-    #[error("the part with {part}: {reason}")]
+    #[error("the part with {}: {reason}", part.in_words(*unit))]
     Part {
-        /// The samples it was added with.
+        /// Unit of `part`.
+        unit: Unit,
+        /// Coverage that the part was added with.
         part: Coverage,
-        /// What is wrong with it.
+        /// Fault of the part.
         reason: PartError,
     },
-    /// Not all parts are there yet.
-    #[error("the frame lacks {0}")]
-    Lacks(Coverage),
-    /// What is expected cannot be made of parts.
+    /// Not all parts were added yet.
+    #[error("the frame lacks {}", missing.in_words(*unit))]
+    Lacks {
+        /// Unit of `missing`.
+        unit: Unit,
+        /// Missing samples or lines.
+        missing: Coverage,
+    },
+    /// The expected frame cannot be made of parts.
     #[error("{0}")]
     Impossible(String),
     /// The disk or the operating system refused.
@@ -30,81 +38,85 @@ pub enum MergeError {
     Pack(String),
 }
 
-/// What is wrong with a part.
+/// The fault of a part.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PartError {
-    /// It is not a film that can be read, or not of the frame's size.
+    /// The part is not a readable film, or not of the frame's size.
     #[error("{0}")]
     Film(#[from] FilmError),
-    /// It has samples that another part has.
-    #[error("another part has {samples}, too")]
+    /// The part and another one have samples or lines in common.
+    #[error("another part has {}, too", common.in_words(*unit))]
     Overlap {
-        /// Those in both.
-        samples: Share,
+        /// Unit of `common`.
+        unit: Unit,
+        /// First samples or lines that both have.
+        common: Span,
     },
-    /// It has samples beyond the frame's last, or none.
-    #[error("the frame has {total} samples")]
+    /// The part has samples or lines beyond the frame's last, or none.
+    #[error("the frame has {total} {unit}s")]
     Beyond {
-        /// Of the whole frame.
+        /// Unit of `total`.
+        unit: Unit,
+        /// Number in the whole frame.
         total: u32,
     },
-    /// Its header says that it is made of other samples.
+    /// The header contradicts the other parts or the caller.
     #[error("{what} says {found}, but it should be {wanted}")]
     Says {
-        /// An attribute of the header.
+        /// Attribute of the header.
         what: String,
-        /// What is in the file.
+        /// Value in the file.
         found: String,
-        /// What the other parts or the caller say.
+        /// Value in the other parts or from the caller.
         wanted: String,
     },
-    /// A channel of the other parts is not in it.
+    /// The part lacks a channel of the other parts.
     #[error("it lacks the channel \"{channel}\"")]
     Lacks {
-        /// Its full name.
+        /// Full name of the channel.
         channel: String,
     },
-    /// A channel is in it which the other parts do not have, or have elsewhere or stored otherwise.
+    /// The part has a channel that the other parts do not have, or have in another place or type.
     #[error("the channel \"{channel}\" is not in the other parts, or not in this place, or not of this type")]
     Differs {
-        /// Its full name.
+        /// Full name of the channel.
         channel: String,
     },
-    /// There is no rule to merge this pass exactly.
+    /// No rule merges this pass exactly.
     #[error("the pass \"{pass}\" cannot be merged: {why}")]
     NoRule {
-        /// Layer and pass.
+        /// Names of layer and pass.
         pass: String,
-        /// In words.
+        /// Reason in words.
         why: &'static str,
     },
-    /// A sample is infinite or not a number.
+    /// A value is infinite or not a number.
     #[error("the channel \"{channel}\" has the value {value} at column {x}, line {y}")]
     NotFinite {
-        /// Its full name.
+        /// Full name of the channel.
         channel: String,
-        /// Counted from the left, from 0.
+        /// Column, counted from the left, from 0.
         x: usize,
-        /// Counted from the top, from 0.
+        /// Line, counted from the top, from 0.
         y: usize,
-        /// As in the file.
+        /// Value in the file.
         value: f32,
     },
-    /// The pass Debug Sample Count tells of other samples than the share.
+    /// The pass Debug Sample Count contradicts the number of the part's samples.
     #[error(
         "the channel \"{channel}\" has the value {value} at column {x}, line {y}, which {samples} samples cannot give"
     )]
     SampleCount {
-        /// Its full name.
+        /// Full name of the channel.
         channel: String,
-        /// Counted from the left, from 0.
+        /// Column, counted from the left, from 0.
         x: usize,
-        /// Counted from the top, from 0.
+        /// Line, counted from the top, from 0.
         y: usize,
-        /// As in the file: a part of the samples.
+        /// Value in the file: a fraction of the samples.
         value: f32,
-        /// What the part should have rendered in this layer.
+        /// Number of samples that the part should have in this layer.
         samples: u32,
     },
 }

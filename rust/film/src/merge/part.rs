@@ -1,36 +1,42 @@
-//! One part of a frame: a film that is open and whose header was checked, alone and against the first one added. Its
-//! pixels are read later, a few lines at a time.
+//! One part of a frame: an open film whose header was checked, by itself and against the first
+//! part. Its pixels are read later, a few lines at a time.
 
-use super::attributes::Attributes;
 use super::error::PartError;
+use super::frame::{Cut, FrameSpec};
 use super::rules::Plan;
-use super::share::Coverage;
-use super::{Cut, Expect, MAX_STRIPE_BYTES, STRIPE_LINES};
-use crate::chunks::Chunk;
+use super::span::Coverage;
+use crate::attributes::Attributes;
 use crate::error::FilmError;
-use crate::header::{Layout, PartHeader, limit, lines_per_chunk};
+use crate::layout::{Chunk, Layout, PartHeader, limit, lines_per_chunk};
 use crate::read::{metadata, unpack};
 use crate::source::{Source, read_at};
 use exr::meta::MetaData;
 use std::fs::File;
 use std::path::Path;
 
-/// What a part says of itself in words. Only files of Blender 5.0 and later name its build.
+/// Lines that a thread merges at a time, unless a codec packs more of them together.
+pub(super) const STRIPE_LINES: usize = 16;
+/// Unpacked pixels of a part that a thread holds at a time; its sums take twice as much. An 8K
+/// frame with fifty channels has 26 MB of them, 420 MB if packed as DWAB.
+pub(super) const MAX_STRIPE_BYTES: u64 = 1 << 30;
+
+/// The texts in a part's header. Only films of Blender 5.0 and later name the build.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartInfo {
-    /// Such as `Blender 5.0.1`.
+    /// The build, such as `Blender 5.0.1`.
     pub build: Option<String>,
     /// The scene's name.
     pub scene: Option<String>,
     /// The frame's number as Blender writes it, with leading zeros.
     pub frame: Option<String>,
-    /// Each view layer with the samples that Cycles says it has: see [`Expect::is_subset`].
+    /// Each view layer with its number of samples according to Cycles: see
+    /// [`FrameSpec::is_subset`].
     pub layers: Vec<(String, Option<u32>)>,
-    /// The samples it was summed up from, if it is a sum.
+    /// The coverage, if the part is a sum.
     pub coverage: Option<Coverage>,
 }
 
-/// What must be the same in all parts of a frame.
+/// The properties that all parts of a frame must share.
 pub(super) struct Shape {
     parts: Vec<PartHeader>,
     views: Vec<String>,
@@ -39,16 +45,17 @@ pub(super) struct Shape {
     pub(super) plan: Plan,
 }
 
+/// An open part.
 pub(super) struct Part {
     pub(super) file: File,
     pub(super) layout: Layout,
     pub(super) metadata: MetaData,
-    /// For each part of the file, its blocks from the top.
+    /// Chunks of each part of the file, from the top.
     blocks: Vec<Vec<Chunk>>,
     pub(super) coverage: Coverage,
-    /// Which of the frame's lines its first one is.
+    /// The frame's line that is the film's first one.
     pub(super) top: usize,
-    /// Samples in each of the plan's layers.
+    /// Number of samples in each of the plan's layers.
     pub(super) weights: Vec<u32>,
 }
 
@@ -60,7 +67,7 @@ fn lines_per_block(layout: &Layout) -> usize {
     layout.parts.iter().map(|part| lines_per_chunk(part.compression) as usize).max().unwrap_or(1)
 }
 
-/// Of all channels together, unpacked.
+/// Unpacked size of all channels in so many lines.
 pub(super) fn stripe_bytes(layout: &Layout, lines: usize) -> u64 {
     let pixel_bytes: u64 = layout.parts.iter().map(|part| part.bytes_per_pixel).sum();
     // At most 65,536 x 65,536 x 65,536.
@@ -68,37 +75,37 @@ pub(super) fn stripe_bytes(layout: &Layout, lines: usize) -> u64 {
 }
 
 impl Part {
-    /// Opens and checks; makes the shape if there is none yet.
+    /// Opens and checks a part. The first one determines the shape.
     pub(super) fn open(
         path: &Path,
-        expect: &Expect,
+        frame: &FrameSpec,
         coverage: &Coverage,
         shape: &mut Option<Shape>,
     ) -> Result<(Self, PartInfo), PartError> {
         let mut source = Source::open(path).map_err(PartError::Film)?;
         let layout = Layout::read(&mut source)?;
-        let tile = expect.tile(coverage).filter(|tile| tile.len() == layout.height);
-        let height = tile.as_ref().map_or(expect.picture.height, |tile| tile.len() as u32);
-        let layout = layout.expected(&crate::Expect { height, ..expect.picture })?;
+        let tile = frame.tile(coverage).filter(|tile| tile.len() == layout.height);
+        let height = tile.as_ref().map_or(frame.picture.height, |tile| tile.len() as u32);
+        let layout = layout.expected(&crate::Expect { height, ..frame.picture })?;
         let lines = lines_per_block(&layout).max(STRIPE_LINES);
-        // Before anything is unpacked: blocks can be forged to grow a thousand times.
+        // Before anything is unpacked: forged blocks can grow a thousandfold.
         limit("a block of lines in bytes", stripe_bytes(&layout, lines), MAX_STRIPE_BYTES)?;
         let file = source.into_file();
         let attributes = Attributes::read(&file, &layout)?;
-        let found = Shape::new(&layout, &attributes, expect)?;
+        let found = Shape::new(&layout, &attributes, frame)?;
         if let Some(wanted) = shape {
-            wanted.check(&found, expect.cut)?;
+            wanted.check(&found, frame.cut)?;
         }
         // Blender renders one range at a time.
-        let is_render = match expect.cut {
-            Cut::Samples => coverage.shares().len() == 1,
+        let is_render = match frame.cut {
+            Cut::Samples => coverage.spans().len() == 1,
             Cut::Lines { .. } => tile.is_some(),
         };
-        found.check_words(expect, coverage, is_render)?;
+        found.check_words(frame, coverage, is_render)?;
         let weights: Vec<u32> =
-            found.plan.layers.iter().map(|layer| coverage.samples_below(expect.samples_of(layer))).collect();
-        if expect.cut == Cut::Samples {
-            found.check_samples(expect, coverage, &weights)?;
+            found.plan.layers.iter().map(|layer| coverage.count_below(frame.samples_of(layer))).collect();
+        if frame.cut == Cut::Samples {
+            found.check_samples(frame, coverage, &weights)?;
         }
         let mut blocks = vec![Vec::new(); layout.parts.len()];
         for chunk in &layout.chunks {
@@ -107,20 +114,20 @@ impl Part {
         for blocks in &mut blocks {
             blocks.sort_unstable_by_key(|chunk| chunk.line);
         }
-        let metadata = metadata(&layout)?;
+        let metadata = metadata(&layout);
         let info = found.info.clone();
         shape.get_or_insert(found);
         let top = tile.map_or(0, |tile| tile.start);
         Ok((Self { file, layout, metadata, blocks, coverage: coverage.clone(), top, weights }, info))
     }
 
-    /// Lines that one of its blocks has at most; those of its parts are powers of two.
+    /// The most lines in any of its chunks; the numbers of its parts are powers of two.
     pub(super) fn lines_per_block(&self) -> usize {
         lines_per_block(&self.layout)
     }
 
-    /// The blocks of some lines of one of the file's parts, unpacked: line by line, in each channel by channel.
-    /// `first` is a multiple of a block's lines.
+    /// Unpacks the chunks that hold some lines of one of the file's parts: line by line, in each
+    /// channel by channel. `first` must be a multiple of a chunk's lines.
     pub(super) fn unpack(&self, part: usize, first: usize, lines: usize) -> Result<Vec<Vec<u8>>, FilmError> {
         let per_block = lines_per_chunk(self.layout.parts[part].compression) as usize;
         let blocks = &self.blocks[part][first / per_block..(first + lines).div_ceil(per_block)];
@@ -134,9 +141,9 @@ impl Part {
 }
 
 impl Shape {
-    fn new(layout: &Layout, attributes: &Attributes, expect: &Expect) -> Result<Self, PartError> {
-        let plan = match expect.cut {
-            Cut::Samples => Plan::new(layout, expect.is_adaptive)?,
+    fn new(layout: &Layout, attributes: &Attributes, frame: &FrameSpec) -> Result<Self, PartError> {
+        let plan = match frame.cut {
+            Cut::Samples => Plan::new(layout, frame.is_adaptive)?,
             Cut::Lines { .. } => Plan::as_it_is(layout)?,
         };
         let samples = |layer: &String| {
@@ -148,19 +155,19 @@ impl Shape {
             })?;
             Ok((layer.clone(), samples))
         };
-        let coverage = attributes.text(expect.cut.attribute());
+        let coverage = attributes.text(frame.cut.attribute());
         let info = PartInfo {
             build: attributes.text("Software"),
             scene: attributes.text("Scene"),
             frame: attributes.text("Frame"),
             layers: plan.layers.iter().map(samples).collect::<Result<_, PartError>>()?,
             coverage: coverage.as_deref().map(str::parse).transpose().map_err(|_| PartError::Says {
-                what: expect.cut.attribute().into(),
+                what: frame.cut.attribute().into(),
                 found: coverage.clone().unwrap_or_default(),
-                wanted: "a list of samples".into(),
+                wanted: format!("a list of {}s", frame.cut.unit()),
             })?,
         };
-        // The codec may be another: a sum need not be packed as what Blender wrote.
+        // The codec may differ: a sum need not use the one that Blender used.
         let parts = layout.parts.iter().map(|part| PartHeader { compression: String::new(), ..part.header.clone() });
         Ok(Self {
             parts: parts.collect(),
@@ -171,7 +178,7 @@ impl Shape {
         })
     }
 
-    /// Whether a part is of the same frame as this one, as far as headers tell.
+    /// Checks that another part is of the same frame, as far as headers tell.
     fn check(&self, other: &Self, cut: Cut) -> Result<(), PartError> {
         let differs = |what: &str, found: &Option<String>, wanted: &Option<String>| {
             let word = |word: &Option<String>| word.clone().unwrap_or_else(|| "nothing".into());
@@ -193,7 +200,7 @@ impl Shape {
         };
         says("multiView", other.views.join(", "), self.views.join(", "))?;
         if cut != Cut::Samples {
-            // Each has a size of its own, which was checked, and all have the same samples.
+            // Each tile has its own size, which was checked, and all have the same samples.
             return says("cycles.*.samples", format!("{:?}", theirs.layers), format!("{:?}", ours.layers));
         }
         says("dataWindow", format!("{:?}", other.windows[0]), format!("{:?}", self.windows[0]))?;
@@ -209,49 +216,50 @@ impl Shape {
             return Err(PartError::Lacks { channel: channel.name.clone() });
         }
         let place = |plan: &Plan, at: usize| {
-            plan.channels.get(at).map(|channel| (channel.name.clone(), channel.part, channel.kind))
+            plan.channels.get(at).map(|channel| (channel.name.clone(), channel.file_part, channel.kind))
         };
         let differing = (0..other.plan.channels.len()).find(|at| place(&other.plan, *at) != place(&self.plan, *at));
         let channel = match differing {
             Some(at) => other.plan.channels[at].name.clone(),
-            // The same channels under other names of the file's parts.
+            // The same channels, but the file's parts have other names.
             None => other.plan.channels[0].name.clone(),
         };
         Err(PartError::Differs { channel })
     }
 
-    /// Whether it says what the caller says.
-    fn check_words(&self, expect: &Expect, coverage: &Coverage, is_render: bool) -> Result<(), PartError> {
+    /// Checks the header's texts against the caller's expectation.
+    fn check_words(&self, frame: &FrameSpec, coverage: &Coverage, is_render: bool) -> Result<(), PartError> {
         let says =
             |what: &str, found: String, wanted: String| Err(PartError::Says { what: what.into(), found, wanted });
-        if let (Some(wanted), Some(found)) = (&expect.build, &self.info.build)
+        if let (Some(wanted), Some(found)) = (&frame.build, &self.info.build)
             && wanted != found
         {
             return says("Software", found.clone(), wanted.clone());
         }
-        if let (Some(wanted), Some(found)) = (expect.frame, &self.info.frame)
+        if let (Some(wanted), Some(found)) = (frame.frame, &self.info.frame)
             && found.parse() != Ok(wanted)
         {
             return says("Frame", found.clone(), wanted.to_string());
         }
+        let words = |coverage: &Coverage| coverage.in_words(frame.cut.unit());
         match &self.info.coverage {
-            Some(found) if found != coverage => says(expect.cut.attribute(), found.to_string(), coverage.to_string()),
-            None if !is_render => says(expect.cut.attribute(), "nothing".into(), coverage.to_string()),
+            Some(found) if found != coverage => says(frame.cut.attribute(), words(found), words(coverage)),
+            None if !is_render => says(frame.cut.attribute(), "nothing".into(), words(coverage)),
             _ => Ok(()),
         }
     }
 
-    /// Whether Cycles rendered as many samples as the part should have.
-    fn check_samples(&self, expect: &Expect, coverage: &Coverage, weights: &[u32]) -> Result<(), PartError> {
+    /// Checks that Cycles rendered the part's number of samples.
+    fn check_samples(&self, frame: &FrameSpec, coverage: &Coverage, weights: &[u32]) -> Result<(), PartError> {
         for ((layer, said), weight) in self.info.layers.iter().zip(weights) {
             let Some(said) = *said else { continue };
-            let wanted = if expect.is_subset { expect.samples_of(layer) } else { *weight };
+            let wanted = if frame.is_subset { frame.samples_of(layer) } else { *weight };
             let before_it_grew =
-                expect.is_subset && expect.can_grow && said < wanted && coverage.samples_below(said) == *weight;
+                frame.is_subset && frame.can_grow && said < wanted && coverage.count_below(said) == *weight;
             if before_it_grew {
                 continue;
             }
-            // Blender up to 4.x cannot render no samples, so it renders some and they are not used.
+            // Blender up to 4.x cannot render 0 samples, so it renders some and they are not used.
             if wanted != 0 && said != wanted {
                 let (found, wanted) = (said.to_string(), wanted.to_string());
                 return Err(PartError::Says { what: samples_attribute(layer), found, wanted });

@@ -1,15 +1,17 @@
-//! How each channel of a film is merged; all of it follows from names. Both of Blender's sets of names are here: up to
-//! 4.x (`DiffDir`, `IndexOB`) and from 5.0 on (`Diffuse Direct`, `Object Index`). No pixels here.
+//! The rule by which each channel of a film is merged; it follows from the channel's name. Both of
+//! Blender's sets of names are here: up to 4.x (`DiffDir`, `IndexOB`) and from 5.0 on (`Diffuse
+//! Direct`, `Object Index`). No pixels here.
 
 use super::error::PartError;
-use crate::header::{Layout, SampleKind};
+use crate::layout::{Layout, PixelType};
 use crate::names::{COMBINED, ChannelPath, paths};
 
-/// Passes that are no averages: Cycles writes them with the frame's first sample, and later parts hold nothing in them.
+/// Passes that are not averages: Cycles writes them with the frame's first sample; in later parts
+/// they are empty.
 const FIRST: [&str; 6] = ["Depth", "Position", "IndexOB", "IndexMA", "Object Index", "Material Index"];
-/// Passes that tell of work.
+/// Passes that measure effort, and are added up.
 const TOTAL: [&str; 2] = ["Render Time", "Debug Render Time"];
-/// Light, which Cycles divides by the colour of the surface that it fell on.
+/// Light passes, each with the colour pass of the surface that Cycles divides it by.
 const LIGHT: [(&str, &str); 12] = [
     ("DiffDir", "DiffCol"),
     ("DiffInd", "DiffCol"),
@@ -24,53 +26,54 @@ const LIGHT: [(&str, &str); 12] = [
     ("Transmission Direct", "Transmission Color"),
     ("Transmission Indirect", "Transmission Color"),
 ];
-/// What part of a layer's samples a pixel got: all of them, but for adaptive sampling.
+/// Pass with the fraction of a layer's samples that a pixel got: 1 unless sampling is adaptive.
 pub(crate) const SAMPLE_COUNT: &str = "Debug Sample Count";
-/// The picture before denoising; it is there if and only if Combined was denoised.
+/// The picture before denoising; present if and only if Combined was denoised.
 const NOISY: &str = "Noisy Image";
 const CRYPTOMATTES: [&str; 3] = ["CryptoObject", "CryptoMaterial", "CryptoAsset"];
 
-/// What is done with a channel. Numbers are places in [`Plan::channels`] or [`Plan::cryptomattes`].
+/// The rule of a channel. Numbers are indices into [`Plan::channels`] or [`Plan::cryptomattes`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Rule {
-    /// As it is in the part with the first sample.
+    /// Copied from the part with the first sample.
     First,
     /// Added up.
     Total,
-    /// The mean by samples, of this channel or of another that takes its place.
+    /// The mean, weighted by samples, of this channel or of another that takes its place.
     Mean { of: usize },
-    /// The mean by samples, and by a colour which it was divided by.
+    /// The mean, weighted by samples and by the colour that the light was divided by.
     Light { colour: usize },
-    /// What part of the samples was rendered, of those that should have been.
+    /// The fraction of the intended samples that was rendered.
     SampleCount,
-    /// An object's number, in bits.
+    /// An object's id, as the bits of a float.
     Id { cryptomatte: usize, rank: usize },
-    /// How much of the pixel the object of this rank covers.
+    /// The fraction of the pixel that the object of this rank covers.
     Coverage { cryptomatte: usize, rank: usize },
 }
 
+/// A channel with its place and its rule.
 pub(crate) struct PlannedChannel {
-    /// For people: layer, pass, view and channel.
+    /// Layer, pass, view and channel, for people.
     pub(crate) name: String,
-    /// The file's part.
-    pub(crate) part: usize,
-    /// Bytes in a line of the part before it, for each pixel.
+    /// Index of the file's part that holds it.
+    pub(crate) file_part: usize,
+    /// Bytes per pixel of the channels before it in a line of that part.
     pub(crate) before: usize,
-    pub(crate) kind: SampleKind,
+    pub(crate) kind: PixelType,
     pub(crate) rule: Rule,
-    /// In [`Plan::layers`].
+    /// Index into [`Plan::layers`].
     pub(crate) layer: usize,
-    /// The layer's sample count in the same view, if it is rendered.
+    /// Index of the channel with the layer's sample count in the same view, if there is one.
     pub(crate) count: Option<usize>,
 }
 
-/// The objects, materials or assets in the pixels of one layer and view.
+/// A Cryptomatte (of objects, materials or assets) of one layer and view.
 pub(crate) struct Cryptomatte {
-    /// Ids and coverages by rank.
+    /// Indices of the channels of id and coverage, by rank.
     pub(crate) ranks: Vec<(usize, usize)>,
 }
 
-/// What is done with all of a film.
+/// The rules for all channels of a film.
 pub(crate) struct Plan {
     pub(crate) channels: Vec<PlannedChannel>,
     pub(crate) layers: Vec<String>,
@@ -78,12 +81,13 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// A plan for films of this layout; says which pass has no rule, or lacks another that its rule asks for.
+    /// Makes the plan for films of this layout. Fails with the pass that has no rule, or that lacks
+    /// another pass which its rule needs.
     pub(crate) fn new(layout: &Layout, is_adaptive: bool) -> Result<Self, PartError> {
         let paths: Vec<ChannelPath> = paths(layout).collect();
         let mut plan = Self { channels: Vec::with_capacity(paths.len()), layers: Vec::new(), cryptomattes: Vec::new() };
         let mut matte_names: Vec<(&str, &str, Option<&str>)> = Vec::new();
-        for ((part, before, kind), path) in places(layout).zip(&paths) {
+        for ((file_part, before, kind), path) in places(layout).zip(&paths) {
             let layer = index_of(&mut plan.layers, &path.layer);
             let sibling = |pass: &str, channel: &str| {
                 paths.iter().position(|other| {
@@ -101,12 +105,13 @@ impl Plan {
             let rule = match path.pass.as_str() {
                 _ if path.layer == "Composite" => return no_rule("it was composited"),
                 "Shadow Catcher" | "Noisy Shadow Catcher" => return no_rule("it is not an average of samples"),
-                // Blender does not write any. What would their mean mean?
-                _ if kind == SampleKind::Uint => return no_rule("its samples are whole numbers"),
+                // Blender writes none, and their mean would have no meaning.
+                _ if kind == PixelType::Uint => return no_rule("its samples are whole numbers"),
                 pass if FIRST.contains(&pass) => Rule::First,
                 pass if TOTAL.contains(&pass) => Rule::Total,
                 SAMPLE_COUNT => Rule::SampleCount,
-                // A denoised picture is no average of others. The noisy ones are, and denoising follows the merge.
+                // A denoised picture is not an average of others. The noisy one is, and denoising
+                // follows the merge.
                 COMBINED => Rule::Mean { of: sibling(NOISY, &path.channel).unwrap_or(here) },
                 pass => match (light, cryptomatte(pass)) {
                     (Some((_, colour)), _) => match sibling(colour, &path.channel) {
@@ -117,7 +122,7 @@ impl Plan {
                         }
                     },
                     (None, Some((name, pair))) => {
-                        if kind != SampleKind::Float {
+                        if kind != PixelType::Float {
                             return no_rule("its ids are not stored in 32 bits");
                         }
                         let key = (path.layer.as_str(), name, path.view.as_deref());
@@ -141,27 +146,35 @@ impl Plan {
                 },
             };
             let name = full_name(path);
-            plan.channels.push(PlannedChannel { name, part, before, kind, rule, layer, count });
+            plan.channels.push(PlannedChannel { name, file_part, before, kind, rule, layer, count });
         }
         plan.find_ranks()?;
         Ok(plan)
     }
 
-    /// A plan for films that are taken over as they are. Only of the picture itself it is known that its samples must be
-    /// numbers: in a pass of the artist's own anything may stand, in a frame that is rendered whole, too.
+    /// Makes the plan for films that are copied unchanged. Only the picture itself must be finite:
+    /// a pass of the artist's own may hold anything, in a frame that is rendered whole, too.
     pub(crate) fn as_it_is(layout: &Layout) -> Result<Self, PartError> {
         let mut plan = Self { channels: Vec::new(), layers: Vec::new(), cryptomattes: Vec::new() };
-        for ((part, before, kind), path) in places(layout).zip(paths(layout)) {
+        for ((file_part, before, kind), path) in places(layout).zip(paths(layout)) {
             let no_rule = |why| Err(PartError::NoRule { pass: format!("{}.{}", path.layer, path.pass), why });
             if path.layer == "Composite" {
                 return no_rule("it was composited");
             }
-            if kind == SampleKind::Uint {
+            if kind == PixelType::Uint {
                 return no_rule("its samples are whole numbers");
             }
             let rule = if path.pass == COMBINED { Rule::Mean { of: plan.channels.len() } } else { Rule::First };
             let layer = index_of(&mut plan.layers, &path.layer);
-            plan.channels.push(PlannedChannel { name: full_name(&path), part, before, kind, rule, layer, count: None });
+            plan.channels.push(PlannedChannel {
+                name: full_name(&path),
+                file_part,
+                before,
+                kind,
+                rule,
+                layer,
+                count: None,
+            });
         }
         Ok(plan)
     }
@@ -175,7 +188,7 @@ impl Plan {
                 let (Some(id), Some(coverage)) = (id, coverage) else { break };
                 matte.ranks.push((id, coverage));
             }
-            // One id and one coverage for each rank, and none beside them.
+            // Exactly one id and one coverage for each rank.
             let all = self.channels.iter().filter(|channel| match channel.rule {
                 Rule::Id { cryptomatte, .. } | Rule::Coverage { cryptomatte, .. } => cryptomatte == index,
                 _ => false,
@@ -189,14 +202,15 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether anything of a file's part is wanted from parts of the frame that are not the first.
-    pub(crate) fn needs_later(&self, part: usize) -> bool {
-        self.channels.iter().any(|channel| channel.part == part && channel.rule != Rule::First)
+    /// True if the file's part is needed from parts of the frame other than the first.
+    pub(crate) fn needs_later(&self, file_part: usize) -> bool {
+        self.channels.iter().any(|channel| channel.file_part == file_part && channel.rule != Rule::First)
     }
 }
 
-/// Of each channel: the file's part, what is before it in a line of that, in bytes for each pixel, and its kind.
-fn places(layout: &Layout) -> impl Iterator<Item = (usize, usize, SampleKind)> {
+/// For each channel: the file's part, the bytes per pixel of the channels before it in a line, and
+/// its type.
+fn places(layout: &Layout) -> impl Iterator<Item = (usize, usize, PixelType)> {
     layout.parts.iter().enumerate().flat_map(|(part, found)| {
         found.header.channels.iter().scan(0, move |before, channel| {
             Some((part, std::mem::replace(before, *before + channel.kind.bytes()), channel.kind))

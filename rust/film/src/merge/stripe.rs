@@ -1,24 +1,25 @@
-//! The arithmetic: some lines of all parts in, the same lines of the merged film out. Every part is unpacked once, one
-//! after the other, and summed up in f64; weights are whole numbers, so the products are exact. No files are written here.
+//! The arithmetic of a stripe: some lines of all parts in, the same lines of the merged film out.
+//! Parts are unpacked once, one after the other, and summed up in f64; weights are whole numbers,
+//! so the products are exact. No files are written here.
 
 use super::cryptomatte::Ranks;
 use super::error::{MergeError, PartError};
-use super::part::Part;
+use super::frame::Cut;
+use super::part::{Part, STRIPE_LINES};
 use super::rules::{Plan, PlannedChannel, Rule};
-use super::{Cut, STRIPE_LINES};
-use crate::header::{SampleKind, lines_per_chunk};
+use crate::layout::{PixelType, lines_per_chunk};
 use crate::read::convert;
 use exr::compression::Compression;
 use exr::prelude::f16;
 
-/// What all stripes of a film have in common.
-pub(super) struct Work<'a> {
+/// The inputs that all stripes of a film share.
+pub(super) struct MergeSetup<'a> {
     pub(super) plan: &'a Plan,
     pub(super) cut: Cut,
-    /// The one with the first sample first.
+    /// Sorted by their first sample or line.
     pub(super) parts: Vec<&'a Part>,
     pub(super) is_adaptive: bool,
-    /// Codecs of the merged film, for each of the file's parts.
+    /// Codec of each of the merged file's parts.
     pub(super) codecs: Vec<Compression>,
     pub(super) width: usize,
     pub(super) height: usize,
@@ -26,15 +27,16 @@ pub(super) struct Work<'a> {
 
 /// A block of lines of the merged film, not packed yet.
 pub(super) struct Block {
-    pub(super) part: usize,
+    /// Index of the file's part.
+    pub(super) file_part: usize,
     pub(super) line: usize,
     pub(super) lines: usize,
     pub(super) bytes: Vec<u8>,
 }
 
-/// What one thread needs, again and again.
-pub(super) struct Desk {
-    /// For each channel that is a sum: its lines, one after the other.
+/// Buffers of one thread, reused for each stripe.
+pub(super) struct Scratch {
+    /// Sums of each channel that is summed up: its lines, one after the other.
     sums: Vec<Vec<f64>>,
     ranks: Vec<Ranks>,
     row: Vec<f32>,
@@ -42,19 +44,19 @@ pub(super) struct Desk {
     weights: Vec<f64>,
 }
 
-impl Desk {
-    pub(super) fn new(work: &Work) -> Self {
+impl Scratch {
+    pub(super) fn new(setup: &MergeSetup) -> Self {
         Self {
-            sums: vec![Vec::new(); work.plan.channels.len()],
-            ranks: work.plan.cryptomattes.iter().map(|_| Ranks::new()).collect(),
-            row: vec![0.0; work.width],
-            other_row: vec![0.0; work.width],
-            weights: vec![0.0; work.width],
+            sums: vec![Vec::new(); setup.plan.channels.len()],
+            ranks: setup.plan.cryptomattes.iter().map(|_| Ranks::new()).collect(),
+            row: vec![0.0; setup.width],
+            other_row: vec![0.0; setup.width],
+            weights: vec![0.0; setup.width],
         }
     }
 }
 
-/// Lines of one part, unpacked: for each of the file's parts its blocks, if they are needed.
+/// Unpacked lines of one part: the blocks of each of the file's parts, if they are needed.
 pub(super) struct Lines<'a> {
     pub(super) part: &'a Part,
     pub(super) width: usize,
@@ -63,9 +65,9 @@ pub(super) struct Lines<'a> {
 
 impl Lines<'_> {
     pub(super) fn bytes(&self, channel: &PlannedChannel, line: usize) -> &[u8] {
-        let layout = &self.part.layout.parts[channel.part];
+        let layout = &self.part.layout.parts[channel.file_part];
         let per_block = lines_per_chunk(layout.compression) as usize;
-        let blocks = self.blocks[channel.part].as_ref().expect("it was unpacked, for the rule needs it");
+        let blocks = self.blocks[channel.file_part].as_ref().expect("it was unpacked, for the rule needs it");
         let line_bytes = self.width * layout.bytes_per_pixel as usize;
         let start = line % per_block * line_bytes + self.width * channel.before;
         &blocks[line / per_block][start..start + self.width * channel.kind.bytes()]
@@ -76,43 +78,48 @@ impl Lines<'_> {
     }
 }
 
-impl Work<'_> {
-    /// The number of the film's first line, in one of the file's parts.
-    pub(super) fn top(&self, part: usize) -> i32 {
-        if self.cut == Cut::Samples { self.parts[0].layout.parts[part].top } else { 0 }
+impl MergeSetup<'_> {
+    /// The number of the film's first line in one of the file's parts.
+    pub(super) fn top(&self, file_part: usize) -> i32 {
+        if self.cut == Cut::Samples { self.parts[0].layout.parts[file_part].top } else { 0 }
     }
 
-    /// How many lines are merged at a time.
+    /// Number of lines that are merged at a time.
     pub(super) fn stripe_lines(&self) -> usize {
         let codecs = self.codecs.iter().map(|codec| lines_per_chunk(*codec) as usize);
-        // All of them are powers of two, so the largest is a multiple of each.
+        // All numbers are powers of two, so the largest is a multiple of each.
         self.parts.iter().map(|part| part.lines_per_block()).chain(codecs).fold(STRIPE_LINES, usize::max)
     }
 
-    /// Lines `first` to `first + lines`, in blocks of the merged film.
-    pub(super) fn merge(&self, desk: &mut Desk, first: usize, lines: usize) -> Result<Vec<Block>, MergeError> {
-        for (sums, channel) in desk.sums.iter_mut().zip(&self.plan.channels) {
+    /// The error for a faulty part.
+    pub(super) fn blame(&self, part: &Part, reason: PartError) -> MergeError {
+        MergeError::Part { unit: self.cut.unit(), part: part.coverage.clone(), reason }
+    }
+
+    /// Merges lines `first` to `first + lines` into blocks of the merged film.
+    pub(super) fn merge(&self, scratch: &mut Scratch, first: usize, lines: usize) -> Result<Vec<Block>, MergeError> {
+        for (sums, channel) in scratch.sums.iter_mut().zip(&self.plan.channels) {
             sums.clear();
             match channel.rule {
                 Rule::First | Rule::Id { .. } | Rule::Coverage { .. } => {}
                 _ => sums.resize(lines * self.width, 0.0),
             }
         }
-        for ranks in &mut desk.ranks {
+        for ranks in &mut scratch.ranks {
             ranks.clear(lines * self.width);
         }
         let mut blocks = self.empty_blocks(first, lines);
         for (index, part) in self.parts.iter().enumerate() {
-            let blame = |reason| MergeError::Part { part: part.coverage.clone(), reason };
+            let blame = |reason| self.blame(part, reason);
             let unpacked = self.unpack(index, first, lines).map_err(blame)?;
             if index == 0 {
                 self.copy_firsts(&unpacked, &mut blocks, first, lines);
             }
             for at in 0..self.plan.channels.len() {
-                self.add(desk, &unpacked, at, first, lines).map_err(blame)?;
+                self.add(scratch, &unpacked, at, first, lines).map_err(blame)?;
             }
         }
-        self.write(desk, &mut blocks, first, lines);
+        self.write(scratch, &mut blocks, first, lines);
         Ok(blocks)
     }
 
@@ -120,28 +127,29 @@ impl Work<'_> {
         let part = self.parts[index];
         let mut blocks = Vec::with_capacity(self.codecs.len());
         for file_part in 0..self.codecs.len() {
-            let counts = |channel: &PlannedChannel| channel.part == file_part && part.weights[channel.layer] > 0;
+            let counts = |channel: &PlannedChannel| channel.file_part == file_part && part.weights[channel.layer] > 0;
             let is_needed = index == 0 || (self.plan.needs_later(file_part) && self.plan.channels.iter().any(counts));
             blocks.push(if is_needed { Some(part.unpack(file_part, first, lines)?) } else { None });
         }
         Ok(Lines { part, width: self.width, blocks })
     }
 
-    /// Adds a channel of a part to the sums.
-    fn add(&self, desk: &mut Desk, from: &Lines, at: usize, first: usize, lines: usize) -> Result<(), PartError> {
+    /// Adds a part's channel to the sums.
+    fn add(&self, scratch: &mut Scratch, from: &Lines, at: usize, first: usize, lines: usize) -> Result<(), PartError> {
         let channel = &self.plan.channels[at];
         let samples = from.part.weights[channel.layer];
         if samples == 0 || channel.rule == Rule::First {
-            // What a part has no samples in is noise, or black.
-            return self.check_firsts(desk, from, channel, first, lines);
+            // A channel in which a part has no samples is noise, or black.
+            return self.check_firsts(scratch, from, channel, first, lines);
         }
         let weight = f64::from(samples);
-        let Desk { sums, ranks, row, other_row, weights } = desk;
+        let Scratch { sums, ranks, row, other_row, weights } = scratch;
         for line in 0..lines {
             let here = line * self.width..(line + 1) * self.width;
             let (source, name) = match channel.rule {
                 Rule::Mean { of } => (&self.plan.channels[of], &self.plan.channels[of].name),
-                // Bits that mean no number: nothing to check, and they are read beside their coverage.
+                // Ids are bits, not numbers: nothing to check, and they are read together with
+                // their coverage.
                 Rule::Id { .. } => return Ok(()),
                 _ => (channel, &channel.name),
             };
@@ -191,10 +199,10 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// First-part passes of the first part are taken over, so they must be numbers, too.
+    /// Checks the passes that are copied from the first part: they must be finite, too.
     fn check_firsts(
         &self,
-        desk: &mut Desk,
+        scratch: &mut Scratch,
         from: &Lines,
         channel: &PlannedChannel,
         first: usize,
@@ -203,8 +211,8 @@ impl Work<'_> {
         let is_taken = channel.rule == Rule::First && std::ptr::eq(from.part, self.parts[0]);
         if is_taken && from.part.weights[channel.layer] > 0 {
             for line in 0..lines {
-                from.row(channel, line, &mut desk.row);
-                check_finite(&desk.row, &channel.name, first + line)?;
+                from.row(channel, line, &mut scratch.row);
+                check_finite(&scratch.row, &channel.name, first + line)?;
             }
         }
         Ok(())
@@ -229,12 +237,12 @@ impl Work<'_> {
 
     pub(super) fn empty_blocks(&self, first: usize, lines: usize) -> Vec<Block> {
         let mut blocks = Vec::new();
-        for (part, codec) in self.codecs.iter().enumerate() {
+        for (file_part, codec) in self.codecs.iter().enumerate() {
             let per_block = lines_per_chunk(*codec) as usize;
-            let pixel_bytes = self.parts[0].layout.parts[part].bytes_per_pixel as usize;
+            let pixel_bytes = self.parts[0].layout.parts[file_part].bytes_per_pixel as usize;
             for line in (first..first + lines).step_by(per_block) {
                 let lines = per_block.min(self.height - line);
-                blocks.push(Block { part, line, lines, bytes: vec![0; lines * self.width * pixel_bytes] });
+                blocks.push(Block { file_part, line, lines, bytes: vec![0; lines * self.width * pixel_bytes] });
             }
         }
         blocks
@@ -248,20 +256,21 @@ impl Work<'_> {
         }
     }
 
-    /// The place of a channel's line in the blocks.
+    /// The bytes of a channel's line in the blocks.
     pub(super) fn out<'a>(&self, blocks: &'a mut [Block], channel: &PlannedChannel, line: usize) -> &'a mut [u8] {
-        let is_here =
-            |block: &&mut Block| block.part == channel.part && (block.line..block.line + block.lines).contains(&line);
+        let is_here = |block: &&mut Block| {
+            block.file_part == channel.file_part && (block.line..block.line + block.lines).contains(&line)
+        };
         let block = blocks.iter_mut().find(is_here).expect("the blocks have all lines of all parts");
-        let pixel_bytes = self.parts[0].layout.parts[channel.part].bytes_per_pixel as usize;
+        let pixel_bytes = self.parts[0].layout.parts[channel.file_part].bytes_per_pixel as usize;
         let start = (line - block.line) * self.width * pixel_bytes + self.width * channel.before;
         &mut block.bytes[start..start + self.width * channel.kind.bytes()]
     }
 
-    /// A channel of finished blocks, into its place in a whole plane.
+    /// Copies a channel of finished blocks into its place in a plane of the whole picture.
     pub(super) fn read_back(&self, channel: &PlannedChannel, blocks: &[Block], plane: &mut [f32]) {
-        let pixel_bytes = self.parts[0].layout.parts[channel.part].bytes_per_pixel as usize;
-        for block in blocks.iter().filter(|block| block.part == channel.part) {
+        let pixel_bytes = self.parts[0].layout.parts[channel.file_part].bytes_per_pixel as usize;
+        for block in blocks.iter().filter(|block| block.file_part == channel.file_part) {
             for (index, line) in block.bytes.chunks_exact(self.width * pixel_bytes).enumerate() {
                 let samples = &line[self.width * channel.before..][..self.width * channel.kind.bytes()];
                 convert(samples, channel.kind, &mut plane[(block.line + index) * self.width..][..self.width]);
@@ -269,8 +278,8 @@ impl Work<'_> {
         }
     }
 
-    fn write(&self, desk: &mut Desk, blocks: &mut [Block], first: usize, lines: usize) {
-        let Desk { sums, ranks, row, .. } = desk;
+    fn write(&self, scratch: &mut Scratch, blocks: &mut [Block], first: usize, lines: usize) {
+        let Scratch { sums, ranks, row, .. } = scratch;
         for (at, channel) in self.plan.channels.iter().enumerate() {
             let total: f64 = self.parts.iter().map(|part| f64::from(part.weights[channel.layer])).sum();
             for line in 0..lines {
@@ -353,30 +362,31 @@ fn divide_each(sums: &[f64], by: &[f64], row: &mut [f32]) {
     }
 }
 
-/// A mean is within the range of its values, but a total or a quotient of odd colours need not be.
+/// Clamps to the range of `f32`: a mean never leaves it, but a total or a quotient of odd colours
+/// may.
 fn narrow(value: f64) -> f32 {
     value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 
-fn store(row: &[f32], kind: SampleKind, out: &mut [u8]) {
+fn store(row: &[f32], kind: PixelType, out: &mut [u8]) {
     match kind {
-        SampleKind::Half => {
+        PixelType::Half => {
             for (value, out) in row.iter().zip(out.as_chunks_mut::<2>().0) {
                 *out = f16::from_f32(value.clamp(f16::MIN.to_f32(), f16::MAX.to_f32())).to_ne_bytes();
             }
         }
-        SampleKind::Float => {
+        PixelType::Float => {
             for (value, out) in row.iter().zip(out.as_chunks_mut::<4>().0) {
                 *out = value.to_ne_bytes();
             }
         }
-        SampleKind::Uint => unreachable!("films with such channels have no plan"),
+        PixelType::Uint => unreachable!("films with such channels have no plan"),
     }
 }
 
 pub(super) fn check_finite(row: &[f32], channel: &str, y: usize) -> Result<(), PartError> {
     const EXPONENT: u32 = 0x7f80_0000;
-    // Without a way out of the loop, so that it looks at many at a time.
+    // A loop without an early exit, so that the compiler can vectorise it.
     let is_any = row.iter().fold(false, |any, value| any | (value.to_bits() & EXPONENT == EXPONENT));
     match row.iter().position(|value| is_any && !value.is_finite()) {
         Some(x) => Err(PartError::NotFinite { channel: channel.to_owned(), x, y, value: row[x] }),

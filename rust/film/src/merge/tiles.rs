@@ -1,31 +1,31 @@
-//! Tiles: each line of the film is taken over, bit by bit, from the part it belongs to. Lines that no part has are black.
+//! Merges tiles: each line of the film is copied, bit by bit, from the part it belongs to. Lines
+//! that no part has are black.
 
 use super::error::{MergeError, PartError};
 use super::part::Part;
 use super::rules::Rule;
-use super::stripe::{Block, Lines, Work, check_finite};
+use super::stripe::{Block, Lines, MergeSetup, check_finite};
 use std::ops::Range;
 
-impl Work<'_> {
-    /// Lines `first` to `first + lines`, in blocks of the merged film.
-    pub(super) fn lay(&self, first: usize, lines: usize) -> Result<Vec<Block>, MergeError> {
+impl MergeSetup<'_> {
+    /// Copies lines `first` to `first + lines` into blocks of the merged film.
+    pub(super) fn copy_tiles(&self, first: usize, lines: usize) -> Result<Vec<Block>, MergeError> {
         let mut blocks = self.empty_blocks(first, lines);
         for part in &self.parts {
-            for share in part.coverage.shares() {
-                // The merger took no lines beyond the picture's.
-                let own = share.offset as usize..share.offset as usize + share.samples as usize;
+            for span in part.coverage.spans() {
+                // The merger refuses lines beyond the picture's last.
+                let own = span.start as usize..span.start as usize + span.count as usize;
                 let here = own.start.max(first)..own.end.min(first + lines);
                 if !here.is_empty() {
-                    self.take_over(part, here, &mut blocks)
-                        .map_err(|reason| MergeError::Part { part: part.coverage.clone(), reason })?;
+                    self.copy_lines(part, here, &mut blocks).map_err(|reason| self.blame(part, reason))?;
                 }
             }
         }
         Ok(blocks)
     }
 
-    fn take_over(&self, part: &Part, lines: Range<usize>, blocks: &mut [Block]) -> Result<(), PartError> {
-        // Blocks of a tile begin elsewhere than those of the film.
+    fn copy_lines(&self, part: &Part, lines: Range<usize>, blocks: &mut [Block]) -> Result<(), PartError> {
+        // A tile's blocks do not begin where the film's do.
         let per_block = part.lines_per_block();
         let begin = (lines.start - part.top) / per_block * per_block;
         let count = lines.end - part.top - begin;

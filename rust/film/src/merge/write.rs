@@ -1,23 +1,25 @@
-//! The merged film as a file: the header of the first part, then blocks in order, whichever thread packed them. Written
-//! under another name beside its own, so that a film with its name is whole. No arithmetic here.
+//! The file of the merged film: the header of the first part, then blocks in order, whichever
+//! thread packed them. It is written under a temporary name in the same folder, so that a film
+//! under its name is whole. No arithmetic here.
 
-use super::attributes::Attributes;
 use super::error::MergeError;
-use super::stripe::{Block, Work};
-use crate::header::lines_per_chunk;
+use super::stripe::{Block, MergeSetup};
+use crate::attributes::Attributes;
+use crate::layout::lines_per_chunk;
 use crate::zip::Packer;
 use exr::compression::Compression;
 use exr::math::Vec2;
 use exr::meta::BlockDescription;
 use exr::meta::attribute::{IntegerBounds, LineOrder};
 use exr::meta::header::Header as ExrHeader;
+use parking_lot::{Condvar, Mutex};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use tempfile::NamedTempFile;
 
-/// Codecs of OpenEXR, by Blender's names. PXR24, B44, B44A, DWAA and DWAB lose what Cryptomatte needs.
+/// Codecs of OpenEXR, by Blender's names. PXR24, B44, B44A, DWAA and DWAB lose the bits that
+/// Cryptomatte needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they are Blender's names")]
 pub enum Codec {
@@ -54,32 +56,32 @@ impl Codec {
     }
 }
 
-/// Packs blocks; one for each thread.
-pub(super) struct Press {
+/// Packs blocks; each thread has its own.
+pub(super) struct BlockPacker {
     zip: Packer,
     headers: Vec<ExrHeader>,
 }
 
-impl Press {
-    pub(super) fn new(work: &Work) -> Self {
-        let first = work.parts[0];
-        let headers = first.metadata.headers.iter().zip(&work.codecs).map(|(header, codec)| {
+impl BlockPacker {
+    pub(super) fn new(setup: &MergeSetup) -> Self {
+        let first = setup.parts[0];
+        let headers = first.metadata.headers.iter().zip(&setup.codecs).map(|(header, codec)| {
             let header = header.clone().with_encoding(*codec, BlockDescription::ScanLines, LineOrder::Increasing);
-            ExrHeader { layer_size: Vec2(work.width, work.height), ..header }
+            ExrHeader { layer_size: Vec2(setup.width, setup.height), ..header }
         });
         Self { zip: Packer::new(), headers: headers.collect() }
     }
 
-    pub(super) fn pack(&mut self, work: &Work, block: &mut Block) -> Result<(), MergeError> {
+    pub(super) fn pack(&mut self, setup: &MergeSetup, block: &mut Block) -> Result<(), MergeError> {
         let bytes = std::mem::take(&mut block.bytes);
-        block.bytes = match work.codecs[block.part] {
+        block.bytes = match setup.codecs[block.file_part] {
             Compression::Uncompressed if cfg!(target_endian = "little") => bytes,
             Compression::ZIP1 | Compression::ZIP16 if cfg!(target_endian = "little") => self.zip.pack(bytes),
             codec => {
-                let header = &self.headers[block.part];
-                let top = work.top(block.part) + block.line as i32;
-                let place = IntegerBounds::new((0, top), (work.width, block.lines));
-                // Its codecs hold asserts, too, when they pack.
+                let header = &self.headers[block.file_part];
+                let top = setup.top(block.file_part) + block.line as i32;
+                let place = IntegerBounds::new((0, top), (setup.width, block.lines));
+                // The exr crate's codecs hold asserts in packing, too.
                 catch_unwind(AssertUnwindSafe(|| codec.compress_image_section_to_le(header, bytes, place)))
                     .map_err(|_| MergeError::Pack("its codec gave up".into()))?
                     .map_err(|error| MergeError::Pack(error.to_string()))?
@@ -98,25 +100,25 @@ pub(super) struct Sink {
 struct State {
     file: BufWriter<NamedTempFile>,
     position: u64,
-    /// For each of the file's parts, where its blocks are.
+    /// Offsets of the blocks of each of the file's parts.
     tables: Vec<Vec<u64>>,
-    /// The stripe that is written next.
+    /// Index of the stripe to write next.
     next: usize,
     failed: Option<MergeError>,
 }
 
 impl Sink {
-    /// Starts the file with a header in which the codec, and what follows from it, is set.
+    /// Starts the file with its header. Sets the codec in it, and the attributes that depend on it.
     pub(super) fn new(
         to: &Path,
         mut attributes: Attributes,
         codec: Option<Codec>,
-        work: &Work,
+        setup: &MergeSetup,
     ) -> Result<Self, MergeError> {
         if let Some(codec) = codec {
             attributes.set("compression", &[codec.number()]);
         }
-        let counts = work.codecs.iter().map(|codec| work.height.div_ceil(lines_per_chunk(*codec) as usize));
+        let counts = setup.codecs.iter().map(|codec| setup.height.div_ceil(lines_per_chunk(*codec) as usize));
         let counts: Vec<usize> = counts.collect();
         attributes.set_each("chunkCount", counts.iter().map(|count| (*count as u32).to_le_bytes().to_vec()));
         attributes.set("lineOrder", &[0]);
@@ -125,37 +127,32 @@ impl Sink {
         #[cfg(unix)]
         name.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask, as any file
         let mut file = BufWriter::with_capacity(1 << 20, name.prefix(".merge-").tempfile_in(folder)?);
-        let bytes = attributes.to_bytes(work.parts[0].layout.is_multi_part);
+        let bytes = attributes.to_bytes(setup.parts[0].layout.is_multi_part);
         file.write_all(&bytes)?;
         let tables: Vec<Vec<u64>> = counts.into_iter().map(|count| vec![0; count]).collect();
         let state = State { position: bytes.len() as u64, file, tables, next: 0, failed: None };
         let sink = Self { state: Mutex::new(state), turn: Condvar::new() };
-        sink.lock().write_tables()?;
+        sink.state.lock().write_tables()?;
         Ok(sink)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Whoever panicked has its panic told by the scope of threads; the state itself is only numbers.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether there is any use in going on.
+    /// True if the merge has failed, so that further work is useless.
     pub(super) fn has_failed(&self) -> bool {
-        self.lock().failed.is_some()
+        self.state.lock().failed.is_some()
     }
 
-    /// The first failure is the one that is told.
+    /// Records a failure; only the first one is reported.
     pub(super) fn fail(&self, error: MergeError) {
-        self.lock().failed.get_or_insert(error);
+        self.state.lock().failed.get_or_insert(error);
         self.turn.notify_all();
     }
 
     /// Waits for the stripe's turn and writes it.
-    pub(super) fn put(&self, stripe: usize, blocks: &[Block], work: &Work) {
-        let waits = |state: &mut State| state.next != stripe && state.failed.is_none();
-        let mut state = self.turn.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn put(&self, stripe: usize, blocks: &[Block], setup: &MergeSetup) {
+        let mut state = self.state.lock();
+        self.turn.wait_while(&mut state, |state| state.next != stripe && state.failed.is_none());
         if state.failed.is_none() {
-            if let Err(error) = blocks.iter().try_for_each(|block| state.write(block, work)) {
+            if let Err(error) = blocks.iter().try_for_each(|block| state.write(block, setup)) {
                 state.failed = Some(error.into());
             }
             state.next += 1;
@@ -163,9 +160,9 @@ impl Sink {
         self.turn.notify_all();
     }
 
-    /// Gives the file its name, if nothing failed.
+    /// Renames the file to its final name, unless something failed.
     pub(super) fn finish(self, to: &Path) -> Result<(), MergeError> {
-        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.into_inner();
         if let Some(error) = state.failed {
             return Err(error);
         }
@@ -188,15 +185,15 @@ impl State {
         Ok(())
     }
 
-    fn write(&mut self, block: &Block, work: &Work) -> std::io::Result<()> {
-        let per_block = lines_per_chunk(work.codecs[block.part]) as usize;
-        self.tables[block.part][block.line / per_block] = self.position;
-        let layout = &work.parts[0].layout;
+    fn write(&mut self, block: &Block, setup: &MergeSetup) -> std::io::Result<()> {
+        let per_block = lines_per_chunk(setup.codecs[block.file_part]) as usize;
+        self.tables[block.file_part][block.line / per_block] = self.position;
+        let layout = &setup.parts[0].layout;
         let mut head = Vec::with_capacity(12);
         if layout.is_multi_part {
-            head.extend((block.part as u32).to_le_bytes());
+            head.extend((block.file_part as u32).to_le_bytes());
         }
-        head.extend((work.top(block.part) + block.line as i32).to_le_bytes());
+        head.extend((setup.top(block.file_part) + block.line as i32).to_le_bytes());
         head.extend((block.bytes.len() as u32).to_le_bytes());
         self.file.write_all(&head)?;
         self.file.write_all(&block.bytes)?;

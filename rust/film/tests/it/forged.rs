@@ -1,5 +1,5 @@
-//! Files cut short, bytes changed on the way, and numbers made up: refused in words, without a panic and without the
-//! memory they ask for.
+//! Truncated files, changed bytes and forged numbers: refused in words, without a panic and without
+//! allocating the memory they claim.
 
 use crate::make::{self, EXPECT, HEIGHT};
 use exr::prelude::Compression;
@@ -92,12 +92,13 @@ fn forged_sizes_are_refused() {
     assert!(matches!(refused([0, 0, 8, 65_535]), FilmError::Damaged(_)));
     assert!(matches!(refused([0, 0, -1, 36]), FilmError::Damaged(_)));
     assert!(matches!(refused([i32::MAX - 8, 0, i32::MAX, 36]), FilmError::TooLarge { .. }));
-    // A table of 4096 blocks is not in so small a file.
+    // So small a file cannot hold a table of 4096 chunks.
     let mut bytes = one();
     bytes[window..window + 16].copy_from_slice(&corners([0, 0, 8, 65_535]));
     let count = make::attribute(&bytes, "chunkCount", "int");
     assert!(matches!(spoil(bytes, count, &4096_i32.to_le_bytes()), FilmError::Truncated { .. }));
-    // As high as it says, but the lines are much longer than what is packed: only unpacking can tell.
+    // The height is right, but the lines are much longer than the packed ones: only unpacking can
+    // tell.
     let mut bytes = one();
     bytes[window..window + 16].copy_from_slice(&corners([0, 0, 65_535, HEIGHT as i32 - 1]));
     let file = make::on_disk(&bytes);

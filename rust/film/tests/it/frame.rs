@@ -1,19 +1,20 @@
-//! A frame as Cycles would render it, if every sample of every pixel were known: films of any of its samples, in both of
-//! Blender's forms, and what is in them by name.
+//! A frame as Cycles would render it if every sample of every pixel were known: makes films of any
+//! of its samples, in both of Blender's forms, and reads their contents by name.
 
-use crate::make::{EXPECT, HEIGHT, OnDisk, WIDTH, file, on_disk};
+use crate::make::{EXPECT, HEIGHT, OnDisk, WIDTH, file, on_disk, text};
 use exr::prelude::*;
-use netrender_film::merge::{Coverage, Expect, Share};
+use netrender_film::merge::{Coverage, FrameSpec, Span};
 use netrender_film::{Film, read};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Two ways to write the same passes.
+/// The two forms in which Blender writes the same passes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Form {
-    /// One part, short names, no build, samples of the part.
+    /// One part, short names, no build, the number of the part's samples.
     Three,
-    /// A part for each pass and view, long names, the build, samples of the whole frame.
+    /// One part for each pass and view, long names, the build, the number of the whole frame's
+    /// samples.
     Five,
 }
 
@@ -21,12 +22,12 @@ pub enum Form {
 pub struct Frame {
     pub form: Form,
     pub samples: u32,
-    /// Of the view layer Back.
+    /// Number of samples of the view layer Back.
     pub back: u32,
     pub views: Vec<&'static str>,
     pub is_adaptive: bool,
     pub compression: Compression,
-    /// Changes what would be in a file, before it is one.
+    /// Changes the planes before they are encoded.
     pub spoil: Option<fn(&mut Vec<Plane>)>,
     pub says: BTreeMap<&'static str, &'static str>,
 }
@@ -42,8 +43,8 @@ pub struct Plane {
 /// Name, view and channels.
 type FilePart<'a> = (String, Option<&'a str>, Vec<AnyChannel<FlatSamples>>);
 
-pub const LAYERS: [&str; 2] = ["View.Layer", "Back"];
-/// What surfaces a pixel's samples fall on.
+pub const LAYERS: [&str; 2] = ["View.Слой ✨", "Back"];
+/// Kinds of surfaces that a pixel's samples hit.
 const IDS: [u32; 4] = [0xa8fc_e865, 0x4048_f5c3, 0x0000_0001, 0x7f7f_0001];
 
 impl Frame {
@@ -60,8 +61,8 @@ impl Frame {
         }
     }
 
-    pub fn expect(&self) -> Expect {
-        let mut expect = Expect::new(EXPECT, self.samples);
+    pub fn expect(&self) -> FrameSpec {
+        let mut expect = FrameSpec::new(EXPECT, self.samples);
         if self.back != self.samples {
             expect.layers.insert("Back".into(), self.back);
         }
@@ -71,32 +72,32 @@ impl Frame {
     }
 
     pub fn whole(&self) -> OnDisk {
-        self.part(Share { offset: 0, samples: self.samples })
+        self.part(Span { start: 0, count: self.samples })
     }
 
-    /// What a render of these samples would give.
-    pub fn part(&self, share: Share) -> OnDisk {
-        self.film_of(&[share])
+    /// A render of these samples.
+    pub fn part(&self, span: Span) -> OnDisk {
+        self.film_of(&[span])
     }
 
-    /// What one render would give that takes these samples and no others, adaptive sampling included.
-    pub fn film_of(&self, shares: &[Share]) -> OnDisk {
-        on_disk(&self.encode(self.planes(shares), shares, 0..HEIGHT))
+    /// One render of exactly these samples, adaptive sampling included.
+    pub fn film_of(&self, spans: &[Span]) -> OnDisk {
+        on_disk(&self.encode(self.planes(spans), spans, 0..HEIGHT))
     }
 
-    /// What a render of all samples of these lines would give.
+    /// A render of all samples of these lines.
     pub fn tile(&self, lines: Range<usize>) -> OnDisk {
-        let all = [Share { offset: 0, samples: self.samples }];
+        let all = [Span { start: 0, count: self.samples }];
         on_disk(&self.encode(self.planes(&all), &all, lines))
     }
 
-    fn planes(&self, shares: &[Share]) -> Vec<Plane> {
+    fn planes(&self, spans: &[Span]) -> Vec<Plane> {
         let mut planes = Vec::new();
         let views = if self.views.is_empty() { vec![None] } else { self.views.iter().copied().map(Some).collect() };
         for (index, layer) in LAYERS.into_iter().enumerate() {
             let limit = if index == 0 { self.samples } else { self.back };
             for view in &views {
-                self.render(layer, *view, limit, shares, &mut planes);
+                self.render(layer, *view, limit, spans, &mut planes);
             }
         }
         if let Some(spoil) = self.spoil {
@@ -110,25 +111,25 @@ impl Frame {
         layer: &'static str,
         view: Option<&'static str>,
         limit: u32,
-        shares: &[Share],
+        spans: &[Span],
         out: &mut Vec<Plane>,
     ) {
         let salt = u64::from(layer == "Back") * 1000 + view.map_or(0, |view| view.len() as u64 * 100);
         let of = |name: u64, pixel: usize, sample: u32| {
             0.5 + 3.5 * noise(name + salt, pixel as u64, u64::from(sample)) // never 0
         };
-        let asked: u32 = shares.iter().map(|share| below(*share, limit)).sum();
-        // By pixel: the samples that were taken.
+        let asked: u32 = spans.iter().map(|span| below(*span, limit)).sum();
+        // Samples taken, by pixel.
         let taken = |pixel: usize| -> Vec<u32> {
             let mut taken = Vec::new();
-            for share in shares {
-                let samples = below(*share, limit);
-                // The pass of a part says what part of its samples a pixel got.
+            for span in spans {
+                let samples = below(*span, limit);
+                // In a part, the pass holds the fraction of the part's samples that a pixel got.
                 let rendered = match self.is_adaptive {
-                    true => samples.min(1 + (pixel as u32 * 7 + share.offset) % samples.max(1)),
+                    true => samples.min(1 + (pixel as u32 * 7 + span.start) % samples.max(1)),
                     false => samples,
                 };
-                taken.extend(share.offset..share.offset + rendered);
+                taken.extend(span.start..span.start + rendered);
             }
             taken
         };
@@ -136,12 +137,12 @@ impl Frame {
         let mean = |value: &dyn Fn(usize, u32) -> f64| -> Vec<f32> {
             let of_pixel = |(pixel, taken): (usize, &Vec<u32>)| {
                 let sum: f64 = taken.iter().map(|sample| value(pixel, *sample)).sum();
-                // What a layer without samples holds is nobody's business.
+                // The contents of a layer without samples are undefined.
                 if taken.is_empty() { f32::NAN } else { (sum / taken.len() as f64) as f32 }
             };
             pixels.iter().enumerate().map(of_pixel).collect()
         };
-        let starts = shares.iter().any(|share| share.offset == 0);
+        let starts = spans.iter().any(|span| span.start == 0);
         let first = |name: u64| -> Vec<f32> {
             (0..WIDTH * HEIGHT).map(|pixel| if starts { of(name, pixel, 0) as f32 } else { 1e10 }).collect()
         };
@@ -159,7 +160,8 @@ impl Frame {
         push("Mist", "Z", mean(&|pixel, sample| of(12, pixel, sample)));
         for (name, channel) in ["R", "G", "B"].into_iter().enumerate() {
             let name = name as u64;
-            // A surface is black in a third of the samples of some pixels, and in all of those of some others.
+            // A surface is black in a third of the samples of some pixels, and in all of those of
+            // some others.
             let colour = |pixel: usize, sample: u32| match pixel % 5 {
                 0 => 0.0,
                 1 if sample.is_multiple_of(3) => 0.0,
@@ -191,7 +193,7 @@ impl Frame {
         }
     }
 
-    fn encode(&self, planes: Vec<Plane>, shares: &[Share], lines: Range<usize>) -> Vec<u8> {
+    fn encode(&self, planes: Vec<Plane>, spans: &[Span], lines: Range<usize>) -> Vec<u8> {
         let encoding =
             Encoding { compression: self.compression, blocks: Blocks::ScanLines, line_order: LineOrder::Increasing };
         let mut parts: Vec<FilePart> = Vec::new();
@@ -215,14 +217,14 @@ impl Frame {
                 FlatSamples::F32(samples) => FlatSamples::F32(samples[pixels].to_vec()),
                 FlatSamples::U32(samples) => FlatSamples::U32(samples[pixels].to_vec()),
             };
-            channels.push(AnyChannel::new(name.as_str(), samples));
+            channels.push(AnyChannel::new(text(&name), samples));
         }
         let mut is_first = true;
         let layers = parts.into_iter().map(|(name, view, channels)| {
-            let mut attributes = LayerAttributes::named(name.as_str());
+            let mut attributes = LayerAttributes::named(text(&name));
             attributes.view_name = view.map(Text::from);
             if is_first {
-                self.say(&mut attributes, shares);
+                self.say(&mut attributes, spans);
                 is_first = false;
             }
             Layer::new((WIDTH, lines.len()), attributes, encoding, AnyChannels::sort(channels.into()))
@@ -230,10 +232,10 @@ impl Frame {
         file(layers.collect())
     }
 
-    fn say(&self, attributes: &mut LayerAttributes, shares: &[Share]) {
+    fn say(&self, attributes: &mut LayerAttributes, spans: &[Span]) {
         let mut words: BTreeMap<String, String> = BTreeMap::new();
         for (layer, limit) in LAYERS.into_iter().zip([self.samples, self.back]) {
-            let rendered: u32 = shares.iter().map(|share| below(*share, limit)).sum();
+            let rendered: u32 = spans.iter().map(|span| below(*span, limit)).sum();
             let said = if self.form == Form::Five { limit } else { rendered };
             words.insert(format!("cycles.{layer}.samples"), said.to_string());
         }
@@ -245,7 +247,7 @@ impl Frame {
         words.insert("cryptomatte/542cafa/manifest".into(), r#"{"Cube":"a8fce865"}"#.into());
         words.extend(self.says.iter().map(|(name, value)| ((*name).into(), (*value).into())));
         for (name, value) in words {
-            attributes.other.insert(Text::from(name.as_str()), AttributeValue::Text(Text::from(value.as_str())));
+            attributes.other.insert(text(&name), AttributeValue::Text(Text::from(value.as_str())));
         }
         if self.form == Form::Three && !self.views.is_empty() {
             attributes.multi_view_names = Some(self.views.iter().map(|view| Text::from(*view)).collect());
@@ -253,11 +255,11 @@ impl Frame {
     }
 }
 
-fn below(share: Share, limit: u32) -> u32 {
-    (share.offset + share.samples).min(limit).saturating_sub(share.offset)
+fn below(span: Span, limit: u32) -> u32 {
+    (span.start + span.count).min(limit).saturating_sub(span.start)
 }
 
-/// 0 to 1.
+/// A number from 0 to 1.
 fn noise(a: u64, b: u64, c: u64) -> f64 {
     let mut mixed = a.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ b.wrapping_mul(0xbf58_476d_1ce4_e5b9) ^ (c << 17);
     for _ in 0..2 {
@@ -266,7 +268,7 @@ fn noise(a: u64, b: u64, c: u64) -> f64 {
     (mixed >> 40) as f64 / (1_u64 << 24) as f64
 }
 
-/// Ids and coverages of a pixel, the largest first; a tenth of the samples hits nothing.
+/// A pixel's ids and coverages, the largest first; a tenth of the samples hits nothing.
 fn ranked(pixel: usize, taken: &[u32]) -> Vec<(u32, f32)> {
     let mut hits: BTreeMap<u32, u32> = BTreeMap::new();
     for sample in taken {
@@ -280,7 +282,7 @@ fn ranked(pixel: usize, taken: &[u32]) -> Vec<(u32, f32)> {
     ranked
 }
 
-/// Each channel by `layer/pass/view/channel`.
+/// Values of each channel, by `layer/pass/view/channel`.
 pub fn planes(path: &std::path::Path) -> BTreeMap<String, Vec<f32>> {
     by_name(read(path, &EXPECT).unwrap())
 }
@@ -291,14 +293,15 @@ fn by_name(film: Film) -> BTreeMap<String, Vec<f32>> {
         for pass in layer.passes {
             for channel in pass.channels {
                 let view = pass.view.as_deref().unwrap_or("");
-                planes.insert(format!("{}/{}/{view}/{}", layer.name, pass.name, channel.name), channel.samples);
+                planes.insert(format!("{}/{}/{view}/{}", layer.name, pass.name, channel.name), channel.values);
             }
         }
     }
     planes
 }
 
-/// The largest relative difference of the two films, and where it is; for Cryptomattes, of an id's coverage.
+/// The largest relative difference of two films and its place; for Cryptomattes, of an id's
+/// coverage.
 pub fn difference(ours: &std::path::Path, wanted: &std::path::Path) -> (f64, String) {
     let (ours, wanted) = (planes(ours), planes(wanted));
     assert!(ours.keys().eq(wanted.keys()));
@@ -330,7 +333,7 @@ pub fn difference(ours: &std::path::Path, wanted: &std::path::Path) -> (f64, Str
     worst
 }
 
-/// By layer and view and pixel, each id's coverage; checks that ranks fall.
+/// Coverage of each id, by layer, view and pixel; checks that ranks descend.
 fn mattes(planes: &BTreeMap<String, Vec<f32>>) -> BTreeMap<(String, usize), BTreeMap<u32, f64>> {
     let mut mattes: BTreeMap<(String, usize), BTreeMap<u32, f64>> = BTreeMap::new();
     let mut last: BTreeMap<(String, usize), f32> = BTreeMap::new();
@@ -345,7 +348,7 @@ fn mattes(planes: &BTreeMap<String, Vec<f32>>) -> BTreeMap<(String, usize), BTre
         let coverages = &planes[&format!("{prefix}/{coverage}")];
         for (pixel, (id, coverage)) in ids.iter().zip(coverages).enumerate() {
             let key = (format!("{}/{}", words[0], words[2]), pixel);
-            // By name, b comes before r; ranks fall within each of the two.
+            // By name, b comes before r; ranks descend within each of the two.
             let before = last.entry((format!("{}{channel}", key.0), pixel)).or_insert(f32::MAX);
             assert!(*coverage <= *before, "{name} of pixel {pixel} is not ranked");
             *before = *coverage;
@@ -359,12 +362,12 @@ fn mattes(planes: &BTreeMap<String, Vec<f32>>) -> BTreeMap<(String, usize), BTre
     mattes
 }
 
-/// A frame's samples cut at these places.
-pub fn cut(samples: u32, cuts: &[u32]) -> Vec<Share> {
+/// Cuts a frame's samples at these places.
+pub fn cut(samples: u32, cuts: &[u32]) -> Vec<Span> {
     let mut edges: Vec<u32> = cuts.iter().map(|cut| cut % samples).chain([0, samples]).collect();
     edges.sort_unstable();
     edges.dedup();
-    edges.windows(2).map(|pair| Share { offset: pair[0], samples: pair[1] - pair[0] }).collect()
+    edges.windows(2).map(|pair| Span { start: pair[0], count: pair[1] - pair[0] }).collect()
 }
 
 pub fn covers(text: &str) -> Coverage {

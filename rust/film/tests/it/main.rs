@@ -1,6 +1,7 @@
-//! Films as Blender writes them, as a broken network leaves them, and as an enemy would forge them.
+//! Films as Blender writes them, as a broken network leaves them, and as an attacker would forge
+//! them.
 
-// clippy.toml allows it in #[test] functions, but not in what they share.
+// clippy.toml allows it in #[test] functions, but not in the functions they call.
 #![allow(clippy::unwrap_used)]
 
 mod forged;
@@ -14,4 +15,4 @@ mod real;
 mod roundtrip;
 mod tiles;
 mod unfold;
-mod view;
+mod view_transform;

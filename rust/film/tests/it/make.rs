@@ -1,4 +1,4 @@
-//! Small films, written with the exr crate, and what is needed to spoil them.
+//! Small films, written with the exr crate, and tools to spoil them.
 
 use exr::prelude::*;
 use netrender_film::Expect;
@@ -9,7 +9,7 @@ pub const WIDTH: usize = 9;
 pub const HEIGHT: usize = 37;
 pub const EXPECT: Expect = Expect { width: WIDTH as u32, height: HEIGHT as u32 };
 
-/// A file in a folder of its own, which goes with it.
+/// A file in a temporary folder of its own.
 pub struct OnDisk {
     _folder: TempDir,
     pub path: PathBuf,
@@ -22,7 +22,7 @@ pub fn on_disk(bytes: &[u8]) -> OnDisk {
     OnDisk { _folder: folder, path }
 }
 
-/// What is in a channel: smooth, with a little of everything.
+/// Values of a channel: smooth, with a little of everything.
 pub fn value(seed: usize, x: usize, y: usize) -> f32 {
     seed as f32 * 0.25 + x as f32 * 0.125 + y as f32 * 0.0625
 }
@@ -31,15 +31,20 @@ pub fn samples(seed: usize) -> Vec<f32> {
     (0..WIDTH * HEIGHT).map(|at| value(seed, at % WIDTH, at / WIDTH)).collect()
 }
 
-/// Floats; seeds count from 0 in the order of the names.
+/// A name as Blender writes it; the exr crate's own conversion knows Latin-1 only.
+pub fn text(name: &str) -> Text {
+    Text::from_slice_unchecked(name.as_bytes())
+}
+
+/// Channels of floats; their seeds count from 0 in the order of the names.
 pub fn part(name: &str, channels: &[&str], compression: Compression) -> Layer<AnyChannels<FlatSamples>> {
     let list = channels
         .iter()
         .enumerate()
-        .map(|(seed, name)| AnyChannel::new(*name, FlatSamples::F32(samples(seed))))
+        .map(|(seed, name)| AnyChannel::new(text(name), FlatSamples::F32(samples(seed))))
         .collect();
     let encoding = Encoding { compression, blocks: Blocks::ScanLines, line_order: LineOrder::Increasing };
-    let attributes = LayerAttributes::named(name);
+    let attributes = LayerAttributes::named(text(name));
     Layer::new((WIDTH, HEIGHT), attributes, encoding, AnyChannels::sort(list))
 }
 
@@ -64,13 +69,13 @@ pub fn multi_part(compression: Compression) -> Vec<u8> {
     ])
 }
 
-/// Where the value of an attribute starts: behind its name, its type and its size.
+/// Offset of an attribute's value: behind its name, its type and its size.
 pub fn attribute(bytes: &[u8], name: &str, kind: &str) -> usize {
     let head = format!("{name}\0{kind}\0");
     bytes.windows(head.len()).position(|window| window == head.as_bytes()).unwrap() + head.len() + 4
 }
 
-/// Where the table of offsets starts in a film of one part: the first block follows it at once.
+/// Offset of the table of offsets in a film of one part: the first chunk follows it at once.
 pub fn table(bytes: &[u8], blocks: usize) -> usize {
     (0..bytes.len() - 8).find(|at| bytes[*at..*at + 8] == ((at + blocks * 8) as u64).to_le_bytes()).unwrap()
 }

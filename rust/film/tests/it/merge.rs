@@ -1,9 +1,9 @@
-//! Parts make the film that one render would have made, in any cut and order and by way of any sums.
+//! Parts make the film that one render would have made, in any cut and order and through any sums.
 
 use crate::frame::{Form, Frame, LAYERS, covers, cut, difference, planes};
 use crate::make::EXPECT;
 use exr::prelude::Compression;
-use netrender_film::merge::{Codec, Coverage, Merger, Output, Share};
+use netrender_film::merge::{Codec, Coverage, Merger, Output, Span};
 use netrender_film::{inspect, read};
 use proptest::prelude::*;
 use std::num::NonZero;
@@ -13,7 +13,8 @@ fn output(threads: usize) -> Output {
     Output { threads: NonZero::new(threads).unwrap(), ..Output::default() }
 }
 
-/// What two films of the same samples may differ by: halves of the last bit of a part, of a sum and of the direct film.
+/// Allowed difference of two films of the same samples: half of the last bit each of a part, of a
+/// sum and of the direct film.
 const CLOSE: f64 = 1e-6;
 /// Sums of sums are rounded at each step.
 const CLOSE_SUMS: f64 = 2e-6;
@@ -42,15 +43,15 @@ proptest! {
         order in any::<prop::sample::Index>(),
         threads in 1..4_usize,
     ) {
-        let mut shares = cut(frame.samples, &cuts);
-        let direct = frame.film_of(&shares);
-        let turn = order.index(shares.len());
-        shares.rotate_left(turn);
-        shares.reverse();
-        let parts: Vec<_> = shares.iter().map(|share| (*share, frame.part(*share))).collect();
+        let mut spans = cut(frame.samples, &cuts);
+        let direct = frame.film_of(&spans);
+        let turn = order.index(spans.len());
+        spans.rotate_left(turn);
+        spans.reverse();
+        let parts: Vec<_> = spans.iter().map(|span| (*span, frame.part(*span))).collect();
         let mut merger = Merger::new(frame.expect()).unwrap();
-        for (share, part) in &parts {
-            merger.add(&part.path, *share).unwrap();
+        for (span, part) in &parts {
+            merger.add(&part.path, *span).unwrap();
         }
         let merged = parts[0].1.path.with_file_name("merged.exr");
         merger.finish(&merged, &output(threads)).unwrap();
@@ -63,13 +64,13 @@ proptest! {
         (frame, cuts) in frames(),
         picks in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 16),
     ) {
-        let shares = cut(frame.samples, &cuts);
-        let direct = frame.film_of(&shares);
+        let spans = cut(frame.samples, &cuts);
+        let direct = frame.film_of(&spans);
         let folder = tempfile::tempdir().unwrap();
-        let parts: Vec<_> = shares.iter().map(|share| frame.part(*share)).collect();
+        let parts: Vec<_> = spans.iter().map(|span| frame.part(*span)).collect();
         let mut films: Vec<(Coverage, PathBuf)> =
-            shares.iter().zip(&parts).map(|(share, part)| (Coverage::from(*share), part.path.clone())).collect();
-        // Any two become one, packed otherwise, until two are left.
+            spans.iter().zip(&parts).map(|(span, part)| (Coverage::from(*span), part.path.clone())).collect();
+        // Any two become one, with another codec, until two are left.
         for (step, (one, other)) in picks.iter().enumerate() {
             if films.len() <= 2 {
                 break;
@@ -99,10 +100,10 @@ proptest! {
 fn two(frame: &Frame) -> (Merger, Vec<crate::make::OnDisk>) {
     let mut merger = Merger::new(frame.expect()).unwrap();
     let half = frame.samples / 2;
-    let shares = [Share { offset: half, samples: frame.samples - half }, Share { offset: 0, samples: half }];
-    let parts: Vec<_> = shares.iter().map(|share| frame.part(*share)).collect();
-    for (share, part) in shares.into_iter().zip(&parts) {
-        merger.add(&part.path, share).unwrap();
+    let spans = [Span { start: half, count: frame.samples - half }, Span { start: 0, count: half }];
+    let parts: Vec<_> = spans.iter().map(|span| frame.part(*span)).collect();
+    for (span, part) in spans.into_iter().zip(&parts) {
+        merger.add(&part.path, span).unwrap();
     }
     (merger, parts)
 }
@@ -121,12 +122,12 @@ fn the_header_is_that_of_the_first_samples() {
         merger.finish(&merged, &Output::default()).unwrap();
         assert_eq!(inspect(&merged).unwrap(), inspect(&parts[1].path).unwrap());
         assert!(holds(&merged, r#"{"Cube":"a8fce865"}"#) && holds(&merged, "this one"));
-        // The whole film says that it has all samples, and not that it is a sum.
-        assert!(holds(&merged, "cycles.View.Layer.samples\0string\0\x01\0\0\x008"));
+        // The header of the whole film states all samples, and not that it is a sum.
+        assert!(holds(&merged, "cycles.View.Слой ✨.samples\0string\0\x01\0\0\x008"));
         assert!(!holds(&merged, "netrender.samples"));
-        // It is not worse a film for a frame than what Blender writes.
+        // The merged film is as good a part as one that Blender wrote.
         let mut again = Merger::new(frame.expect()).unwrap();
-        let info = again.add(&merged, Share { offset: 0, samples: 8 }).unwrap();
+        let info = again.add(&merged, Span { start: 0, count: 8 }).unwrap();
         for layer in LAYERS {
             assert!(info.layers.contains(&(layer.into(), Some(8))), "{:?}", info.layers);
         }
@@ -184,14 +185,14 @@ fn the_picture_comes_along() {
 fn a_sum_may_lie_where_one_of_its_parts_does() {
     let frame = Frame::new(Form::Five, 9);
     let direct = frame.whole();
-    let shares = cut(9, &[2, 4, 5]);
-    let sum = frame.part(shares[0]);
-    let mut coverage = Coverage::from(shares[0]);
-    for share in &shares[1..] {
-        let part = frame.part(*share);
+    let spans = cut(9, &[2, 4, 5]);
+    let sum = frame.part(spans[0]);
+    let mut coverage = Coverage::from(spans[0]);
+    for span in &spans[1..] {
+        let part = frame.part(*span);
         let mut merger = Merger::new(frame.expect()).unwrap();
         merger.add(&sum.path, coverage).unwrap();
-        merger.add(&part.path, *share).unwrap();
+        merger.add(&part.path, *span).unwrap();
         coverage = merger.sum(&sum.path, &output(2)).unwrap().coverage;
     }
     assert_eq!(coverage, covers("0+9"));
@@ -199,7 +200,8 @@ fn a_sum_may_lie_where_one_of_its_parts_does() {
     assert!(apart <= CLOSE_SUMS, "{apart:e}: {place}");
 }
 
-/// A denoised picture is no mean of denoised ones; the noisy ones are there to be denoised together.
+/// The mean of denoised pictures is not a denoised picture; the noisy ones are merged to be
+/// denoised together.
 #[test]
 fn denoised_parts_give_the_noisy_picture() {
     let mut frame = Frame::new(Form::Five, 6);
@@ -224,9 +226,9 @@ fn denoised_parts_give_the_noisy_picture() {
     merger.finish(&merged, &output(1)).unwrap();
     let (ours, wanted) = (planes(&merged), planes(&direct.path));
     for channel in ["R", "G", "B", "A"] {
-        let wanted = &wanted[&format!("View.Layer/Combined//{channel}")];
+        let wanted = &wanted[&format!("View.Слой ✨/Combined//{channel}")];
         for pass in ["Combined", "Noisy Image"] {
-            let ours = &ours[&format!("View.Layer/{pass}//{channel}")];
+            let ours = &ours[&format!("View.Слой ✨/{pass}//{channel}")];
             assert!(ours.iter().zip(wanted).all(|(a, b)| (a - b).abs() <= b * 1e-6), "{pass}.{channel}");
         }
     }

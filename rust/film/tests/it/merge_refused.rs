@@ -1,27 +1,28 @@
-//! Parts that are not of one frame, or were damaged, or lie: refused by name, and nothing is left behind.
+//! Parts of another frame, damaged parts and lying parts: refused by name, and nothing is left
+//! behind.
 
 use crate::frame::{Form, Frame, Plane, covers};
 use crate::make::{self, EXPECT, OnDisk};
 use exr::prelude::{Compression, FlatSamples};
 use netrender_film::FilmError;
-use netrender_film::merge::{Expect, MergeError, Merger, Output, PartError, Share};
+use netrender_film::merge::{FrameSpec, MergeError, Merger, Output, PartError, Span};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
-const FIRST: Share = Share { offset: 0, samples: 4 };
-const SECOND: Share = Share { offset: 4, samples: 4 };
+const FIRST: Span = Span { start: 0, count: 4 };
+const SECOND: Span = Span { start: 4, count: 4 };
 
 fn frame() -> Frame {
     Frame::new(Form::Five, 8)
 }
 
-/// What is said of the second part, when it is added to a good first one.
+/// The error when the second part is added to a good first one.
 fn refused(other: &Frame) -> String {
     let (first, second) = (frame().part(FIRST), other.part(SECOND));
     let mut merger = Merger::new(frame().expect()).unwrap();
     merger.add(&first.path, FIRST).unwrap();
     let error = merger.add(&second.path, SECOND).unwrap_err().to_string();
-    // And the merger is as it was.
+    // The merger is unchanged.
     assert_eq!(*merger.coverage(), FIRST.into());
     let good = frame().part(SECOND);
     merger.add(&good.path, SECOND).unwrap();
@@ -29,7 +30,7 @@ fn refused(other: &Frame) -> String {
     error
 }
 
-/// What is said of the second part when its pixels are read.
+/// The error when the second part's pixels are read.
 fn refused_late(form: Form, spoil: fn(&mut Vec<Plane>)) -> String {
     let frame = Frame::new(form, 8);
     let first = frame.part(FIRST);
@@ -43,7 +44,7 @@ fn refused_late(form: Form, spoil: fn(&mut Vec<Plane>)) -> String {
     assert_eq!(*part, SECOND.into());
     let left: Vec<_> = std::fs::read_dir(first.path.parent().unwrap()).unwrap().collect();
     assert_eq!(left.len(), 1, "only the part itself: {left:?}");
-    // Without the bad part, and with a good one in its place, all is well.
+    // Without the bad part, and with a good one in its place, the merge succeeds.
     assert!(merger.forget(part) && !merger.forget(part));
     let good = frame.part(SECOND);
     merger.add(&good.path, SECOND).unwrap();
@@ -97,7 +98,7 @@ fn other_samples_than_claimed_are_refused() {
             )
         );
     }
-    // With adaptive sampling a pixel may have had two of four, but no part of one.
+    // With adaptive sampling a pixel may have had two of four samples, but no fraction of one.
     let frame = Frame { is_adaptive: true, ..frame() };
     for (value, is_fine) in [(0.5, true), (0.6, false), (0.0, false), (1.25, false)] {
         let spoiler: fn(&mut Vec<Plane>) = match value {
@@ -128,10 +129,10 @@ fn overlaps_and_gaps_are_named() {
         (u32::MAX, u32::MAX, "the part with samples 4294967295 to 8589934589: the frame has 8 samples"),
         (5, 0, "the part with no samples: the frame has 8 samples"),
     ] {
-        assert_eq!(merger.add(&part.path, Share { offset, samples }).unwrap_err().to_string(), said);
+        assert_eq!(merger.add(&part.path, Span { start: offset, count: samples }).unwrap_err().to_string(), said);
     }
-    let last = frame().part(Share { offset: 6, samples: 1 });
-    merger.add(&last.path, Share { offset: 6, samples: 1 }).unwrap();
+    let last = frame().part(Span { start: 6, count: 1 });
+    merger.add(&last.path, Span { start: 6, count: 1 }).unwrap();
     let gaps = merger.finish(&part.path.with_file_name("merged.exr"), &Output::default()).unwrap_err();
     assert_eq!(gaps.to_string(), "the frame lacks samples 4 to 5, sample 7");
     assert!(!part.path.with_file_name("merged.exr").exists());
@@ -139,19 +140,19 @@ fn overlaps_and_gaps_are_named() {
 
 #[test]
 fn sums_are_of_what_they_say() {
-    let (first, second) = (frame().part(FIRST), frame().part(Share { offset: 6, samples: 2 }));
+    let (first, second) = (frame().part(FIRST), frame().part(Span { start: 6, count: 2 }));
     let mut merger = Merger::new(frame().expect()).unwrap();
     merger.add(&first.path, FIRST).unwrap();
-    merger.add(&second.path, Share { offset: 6, samples: 2 }).unwrap();
+    merger.add(&second.path, Span { start: 6, count: 2 }).unwrap();
     let sum = first.path.with_file_name("sum.exr");
     assert_eq!(merger.sum(&sum, &Output::default()).unwrap().coverage, covers("0+4,6+2"));
     let mut merger = Merger::new(frame().expect()).unwrap();
     assert_eq!(
-        merger.add(&sum, Share { offset: 0, samples: 6 }).unwrap_err().to_string(),
+        merger.add(&sum, Span { start: 0, count: 6 }).unwrap_err().to_string(),
         "the part with samples 0 to 5: netrender.samples says samples 0 to 3, samples 6 to 7, but it should be \
          samples 0 to 5"
     );
-    // And what says nothing is not a sum.
+    // A part without such a statement is not a sum.
     let error = merger.add(&first.path, covers("0+2,4+2")).unwrap_err().to_string();
     assert!(error.contains("netrender.samples says nothing"), "{error}");
     let info = merger.add(&sum, covers("0+4,6+2")).unwrap();
@@ -179,24 +180,25 @@ fn parts_of_other_frames_are_refused() {
     assert!(says("cycles.Back.samples", "many").contains("it should be a number"));
     assert!(says("netrender.samples", "7,1").contains("it should be a list of samples"));
     assert!(refused(&Frame::new(Form::Three, 8)).contains("Software says nothing"));
-    // Before 5.0 a film says its own samples: whoever rendered all of them instead of a part is found out.
+    // Before 5.0 a film states its own samples, so a render of all samples in place of a part is
+    // found out.
     let mut three = Frame::new(Form::Three, 8);
     three.says.insert("cycles.Back.samples", "8");
     let part = three.part(SECOND);
     let error = Merger::new(three.expect()).unwrap().add(&part.path, SECOND).unwrap_err().to_string();
     assert!(error.contains("cycles.Back.samples says 8, but it should be 4"), "{error}");
-    // What the caller knows of the frame counts from the first part on.
+    // The caller's knowledge of the frame counts from the first part on.
     let part = frame().part(FIRST);
     for expect in [
-        Expect { frame: Some(8), ..frame().expect() },
-        Expect { build: Some("Blender 5.2.3".into()), ..frame().expect() },
-        Expect { picture: netrender_film::Expect { width: 37, height: 9 }, ..frame().expect() },
-        Expect { samples: 6, ..frame().expect() },
+        FrameSpec { frame: Some(8), ..frame().expect() },
+        FrameSpec { build: Some("Blender 5.2.3".into()), ..frame().expect() },
+        FrameSpec { picture: netrender_film::Expect { width: 37, height: 9 }, ..frame().expect() },
+        FrameSpec { total: 6, ..frame().expect() },
     ] {
         let error = Merger::new(expect).unwrap().add(&part.path, FIRST).unwrap_err();
         assert!(matches!(error, MergeError::Part { .. }), "{error}");
     }
-    let expect = Expect { frame: Some(7), build: Some("Blender 5.0.1".into()), ..frame().expect() };
+    let expect = FrameSpec { frame: Some(7), build: Some("Blender 5.0.1".into()), ..frame().expect() };
     Merger::new(expect).unwrap().add(&part.path, FIRST).unwrap();
 }
 
@@ -219,7 +221,7 @@ fn other_channels_are_refused() {
         let mist = planes.iter_mut().find(|plane| plane.pass == "Mist").unwrap();
         mist.samples = FlatSamples::F16(vec![exr::prelude::f16::ONE; 333]);
     });
-    assert!(error.contains("the channel \"View.Layer.Mist.Z\" is not in"), "{error}");
+    assert!(error.contains("the channel \"View.Слой ✨.Mist.Z\" is not in"), "{error}");
 }
 
 #[test]
@@ -232,7 +234,7 @@ fn passes_without_a_rule_are_refused() {
         refused(|planes| planes.iter_mut().filter(|p| p.pass == "Mist").for_each(|p| p.pass = "Shadow Catcher".into()));
     assert!(matches!(error, MergeError::Part { reason: PartError::NoRule { .. }, .. }), "{error}");
     let error = refused(|planes| planes.retain(|plane| plane.pass != "Glossy Color"));
-    assert!(error.to_string().contains("it lacks the channel \"View.Layer.Glossy Color."), "{error}");
+    assert!(error.to_string().contains("it lacks the channel \"View.Слой ✨.Glossy Color."), "{error}");
     let error =
         refused(|planes| planes.retain(|plane| (plane.pass.as_str(), plane.channel) != ("CryptoObject00", "g")));
     assert!(error.to_string().contains("lacks a rank"), "{error}");
@@ -247,7 +249,7 @@ fn passes_without_a_rule_are_refused() {
         mist.samples = FlatSamples::U32(vec![1; 333]);
     });
     assert!(error.to_string().contains("whole numbers"), "{error}");
-    let adaptive = Expect { is_adaptive: true, ..frame().expect() };
+    let adaptive = FrameSpec { is_adaptive: true, ..frame().expect() };
     let part = Frame { spoil: Some(|planes| planes.retain(|plane| plane.pass != "Debug Sample Count")), ..frame() };
     let part = part.part(FIRST);
     let error = Merger::new(adaptive).unwrap().add(&part.path, FIRST).unwrap_err();
@@ -257,7 +259,7 @@ fn passes_without_a_rule_are_refused() {
 #[test]
 fn frames_that_cannot_be_cut_are_refused() {
     for samples in [0, (1 << 24) + 1, u32::MAX] {
-        assert!(matches!(Merger::new(Expect::new(EXPECT, samples)), Err(MergeError::Impossible(_))));
+        assert!(matches!(Merger::new(FrameSpec::new(EXPECT, samples)), Err(MergeError::Impossible(_))));
     }
     let mut expect = frame().expect();
     expect.layers.insert("Back".into(), 9);
@@ -275,7 +277,7 @@ fn forged_sizes_are_refused_before_anything_is_unpacked() {
     bytes[window + 8..window + 12].copy_from_slice(&65_535_i32.to_le_bytes());
     let forged = make::on_disk(&bytes);
     let wide = netrender_film::Expect { width: 65_536, height: EXPECT.height };
-    let error = Merger::new(Expect::new(wide, 8)).unwrap().add(&forged.path, FIRST).unwrap_err();
+    let error = Merger::new(FrameSpec::new(wide, 8)).unwrap().add(&forged.path, FIRST).unwrap_err();
     assert!(matches!(error, MergeError::Part { reason: PartError::Film(FilmError::TooLarge { .. }), .. }), "{error}");
 }
 
@@ -308,12 +310,12 @@ proptest! {
             bytes[(range as f64 * at) as usize] = byte;
         }
         let spoiled = make::on_disk(&bytes);
-        let mut merger = Merger::new(Expect { is_adaptive, ..frame().expect() }).unwrap();
+        let mut merger = Merger::new(FrameSpec { is_adaptive, ..frame().expect() }).unwrap();
         let mut parts = [(&spoiled, SECOND), (&GOOD[file % 2], FIRST)];
         if !is_first {
             parts.reverse();
         }
-        let added = parts.map(|(part, share)| merger.add(&part.path, share));
+        let added = parts.map(|(part, span)| merger.add(&part.path, span));
         let merged = spoiled.path.with_file_name("merged.exr");
         match merger.finish(&merged, &Output::default()) {
             Ok(_) => {
@@ -332,19 +334,19 @@ fn a_part_of_fewer_samples_in_all_is_welcome_where_a_frame_may_grow() {
     let refused = merger.add(&before.path, FIRST).unwrap_err().to_string();
     assert!(refused.contains("samples says 4, but it should be 8"), "{refused}");
     // Where samples are the same however many there are, it is the frame's first half.
-    let grows = Expect { can_grow: true, ..frame().expect() };
+    let grows = FrameSpec { can_grow: true, ..frame().expect() };
     let mut merger = Merger::new(grows.clone()).unwrap();
     merger.add(&before.path, FIRST).unwrap();
     merger.add(&after.path, SECOND).unwrap();
     let merged = after.path.with_file_name("merged.exr");
     merger.finish(&merged, &Output::default()).unwrap();
-    // And says how many it has by now: without growing it is whole.
+    // Its header states the present total: without growing it is complete.
     let mut again = Merger::new(frame().expect()).unwrap();
-    again.add(&merged, Share { offset: 0, samples: 8 }).unwrap();
-    // A part of more samples in all, or of samples that it can't have, is not.
-    for (other, share) in [(Frame::new(Form::Five, 16), FIRST), (Frame::new(Form::Five, 4), SECOND)] {
-        let part = other.part(share);
+    again.add(&merged, Span { start: 0, count: 8 }).unwrap();
+    // A part with a larger total, or of samples that it cannot have, is refused.
+    for (other, span) in [(Frame::new(Form::Five, 16), FIRST), (Frame::new(Form::Five, 4), SECOND)] {
+        let part = other.part(span);
         let mut merger = Merger::new(grows.clone()).unwrap();
-        merger.add(&part.path, share).unwrap_err();
+        merger.add(&part.path, span).unwrap_err();
     }
 }

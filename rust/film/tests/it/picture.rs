@@ -1,4 +1,4 @@
-//! A pass as a picture to look at: which one, how large, how bright; and what can't be shown.
+//! A pass as a picture to look at: choice, size, brightness, and passes that cannot be shown.
 
 use crate::make::{COLOUR, EXPECT, HEIGHT, WIDTH, file, multi_part, on_disk, one_part, part, value};
 use exr::prelude::Compression;
@@ -58,7 +58,7 @@ fn small_pictures_are_the_mean_of_the_large_one() {
     let shown = picture(&film.path, &EXPECT, None, 3).unwrap();
     assert_eq!((shown.width, shown.height), (3, 12));
     let (_, _, rgb) = decoded(&shown.png(-2.0).unwrap());
-    // The first pixel is made of 3 columns and of the lines that fall on it: 0 to 3.
+    // The first pixel is made of 3 columns and of lines 0 to 3.
     let cells = (0..4).flat_map(|y| (0..3).map(move |x| value(3, x, y)));
     let mean = cells.clone().sum::<f32>() / cells.count() as f32;
     assert!(rgb[0].abs_diff(srgb(mean / 4.0)) <= 1, "{} {}", rgb[0], srgb(mean / 4.0));
@@ -94,7 +94,7 @@ fn what_can_not_be_shown_is_said() {
     for at in (bytes.len() / 2..bytes.len()).step_by(7) {
         let mut spoiled = bytes.clone();
         spoiled[at] ^= 0x55;
-        // An error or other pixels, but an answer.
+        // An error or other pixels, but never a panic.
         let _ = picture(&on_disk(&spoiled).path, &EXPECT, None, 100);
     }
 }

@@ -1,4 +1,5 @@
-//! Blender's own files (see fixtures/README.md), against what OpenEXR's C++ library reads in them.
+//! Blender's own files (see fixtures/README.md), against the values that OpenEXR's C++ library
+//! reads in them.
 
 use netrender_film::{Expect, Film, check, read};
 use std::path::PathBuf;
@@ -14,11 +15,11 @@ fn film(name: &str) -> Film {
     read(&fixture(name), &EXPECT).unwrap()
 }
 
-/// The sample at row 3, column 3.
+/// The value at row 3, column 3.
 fn at(film: &Film, layer: &str, pass: &str, view: Option<&str>, channel: &str) -> f32 {
     let layer = film.layers.iter().find(|found| found.name == layer).unwrap();
     let pass = layer.passes.iter().find(|found| found.name == pass && found.view.as_deref() == view).unwrap();
-    pass.channel(channel).unwrap().samples[3 * 8 + 3]
+    pass.channel(channel).unwrap().values[3 * 8 + 3]
 }
 
 #[test]
@@ -64,12 +65,13 @@ fn blender_5_0_plain_and_dwaa() {
     assert_eq!(at(&film, "ViewLayer", "Combined", None, "R"), 0.106_689_45);
 }
 
-/// In one part, DWAA packs normals lossily; whether it bends them first is in the file, not in the channel's name.
+/// In a file of one part, DWAA packs normals lossily; whether it bends them first is stated in the
+/// file, not by the channel's name.
 #[test]
 fn blender_3_4_dwaa_keeps_normals_straight() {
     let film = film("blender-3.4.1-dwaa.exr");
     let layer = film.layers.iter().find(|layer| layer.name == "ViewLayer").unwrap();
     let normal = layer.passes.iter().find(|pass| pass.name == "Normal").unwrap();
-    let sample = normal.channel("Y").unwrap().samples[2 * 8 + 3];
+    let sample = normal.channel("Y").unwrap().values[2 * 8 + 3];
     assert!((sample + 0.498_046_88).abs() < 1e-4, "{sample}");
 }

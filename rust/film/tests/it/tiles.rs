@@ -1,10 +1,11 @@
-//! Tiles make the very film that one render would have made, in any cut and order and by way of any sums.
+//! Tiles make exactly the film that one render would have made, in any cut and order and through
+//! any sums.
 
 use crate::frame::{Form, Frame, Plane, cut, planes};
 use crate::make::{EXPECT, HEIGHT, OnDisk, WIDTH};
 use exr::prelude::{Compression, FlatSamples};
 use netrender_film::inspect;
-use netrender_film::merge::{Codec, Coverage, Expect, Merger, Output, Share};
+use netrender_film::merge::{Codec, Coverage, FrameSpec, Merger, Output, Span};
 use proptest::prelude::*;
 use std::num::NonZero;
 use std::ops::Range;
@@ -29,15 +30,15 @@ fn frames() -> impl Strategy<Value = Frame> {
     })
 }
 
-fn with_overlap(share: Share, overlap: u32) -> Range<usize> {
-    share.offset.saturating_sub(overlap) as usize..(share.offset + share.samples + overlap).min(LINES) as usize
+fn with_overlap(span: Span, overlap: u32) -> Range<usize> {
+    span.start.saturating_sub(overlap) as usize..(span.start + span.count + overlap).min(LINES) as usize
 }
 
-fn tile(frame: &Frame, share: Share, overlap: u32) -> OnDisk {
-    frame.tile(with_overlap(share, overlap))
+fn tile(frame: &Frame, span: Span, overlap: u32) -> OnDisk {
+    frame.tile(with_overlap(span, overlap))
 }
 
-/// By name, each sample's bits: object numbers are no numbers.
+/// Bits of each value, by name: object ids are not numbers.
 fn bits(film: &Path) -> Vec<(String, Vec<u32>)> {
     planes(film).into_iter().map(|(name, plane)| (name, plane.into_iter().map(f32::to_bits).collect())).collect()
 }
@@ -53,13 +54,13 @@ proptest! {
         turn in any::<prop::sample::Index>(),
         threads in 1..4_usize,
     ) {
-        let mut shares = cut(LINES, &cuts);
-        let turn = turn.index(shares.len());
-        shares.rotate_left(turn);
-        let tiles: Vec<_> = shares.iter().map(|share| tile(&frame, *share, overlap)).collect();
-        let mut merger = Merger::new(Expect::tiles(EXPECT, overlap)).unwrap();
-        for (share, tile) in shares.iter().zip(&tiles) {
-            merger.add(&tile.path, *share).unwrap();
+        let mut spans = cut(LINES, &cuts);
+        let turn = turn.index(spans.len());
+        spans.rotate_left(turn);
+        let tiles: Vec<_> = spans.iter().map(|span| tile(&frame, *span, overlap)).collect();
+        let mut merger = Merger::new(FrameSpec::tiles(EXPECT, overlap)).unwrap();
+        for (span, tile) in spans.iter().zip(&tiles) {
+            merger.add(&tile.path, *span).unwrap();
         }
         let direct = frame.whole();
         let merged = direct.path.with_file_name("merged.exr");
@@ -77,16 +78,16 @@ proptest! {
         overlap in 0..6_u32,
         picks in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 8),
     ) {
-        let shares = cut(LINES, &cuts);
-        let tiles: Vec<_> = shares.iter().map(|share| tile(&frame, *share, overlap)).collect();
+        let spans = cut(LINES, &cuts);
+        let tiles: Vec<_> = spans.iter().map(|span| tile(&frame, *span, overlap)).collect();
         let mut films: Vec<(Coverage, PathBuf)> =
-            shares.iter().zip(&tiles).map(|(share, tile)| (Coverage::from(*share), tile.path.clone())).collect();
+            spans.iter().zip(&tiles).map(|(span, tile)| (Coverage::from(*span), tile.path.clone())).collect();
         let folder = tempfile::tempdir().unwrap();
         for (step, (one, other)) in picks.iter().enumerate() {
             if films.len() <= 2 {
                 break;
             }
-            let mut merger = Merger::new(Expect::tiles(EXPECT, overlap)).unwrap();
+            let mut merger = Merger::new(FrameSpec::tiles(EXPECT, overlap)).unwrap();
             for pick in [one, other] {
                 let (coverage, path) = films.swap_remove(pick.index(films.len()));
                 merger.add(&path, coverage).unwrap();
@@ -96,7 +97,7 @@ proptest! {
             let merged = merger.sum(&path, &Output { codec: Some(codec), ..Output::default() }).unwrap();
             films.push((merged.coverage, path));
         }
-        let mut merger = Merger::new(Expect::tiles(EXPECT, overlap)).unwrap();
+        let mut merger = Merger::new(FrameSpec::tiles(EXPECT, overlap)).unwrap();
         for (coverage, path) in &films {
             merger.add(path, coverage.clone()).unwrap();
         }
@@ -106,14 +107,14 @@ proptest! {
     }
 }
 
-const UPPER: Share = Share { offset: 0, samples: 20 };
-const LOWER: Share = Share { offset: 20, samples: LINES - 20 };
+const UPPER: Span = Span { start: 0, count: 20 };
+const LOWER: Span = Span { start: 20, count: LINES - 20 };
 
 fn merger() -> Merger {
-    Merger::new(Expect::tiles(EXPECT, 2)).unwrap()
+    Merger::new(FrameSpec::tiles(EXPECT, 2)).unwrap()
 }
 
-/// What is said of a lower tile when it is added to a good upper one.
+/// The error when a lower tile is added to a good upper one.
 fn refused(lower: &Path) -> String {
     let upper = tile(&Frame::new(Form::Five, 8), UPPER, 2);
     let mut merger = merger();
@@ -139,10 +140,10 @@ fn lines_that_nobody_rendered_are_black_and_the_film_says_so() {
     }
     let bytes = std::fs::read(&sum).unwrap();
     assert!(bytes.windows(5).any(|window| window == b"20+17"));
-    // It is a part like any other, but only of what it says.
+    // A sum is a part like any other, but only of the lines it states.
     assert!(self::merger().add(&sum, LOWER).is_ok());
-    let lie = self::merger().add(&sum, Share { offset: 19, samples: 18 }).unwrap_err().to_string();
-    assert!(lie.contains("netrender.lines says samples 20 to 36, but it should be samples 19 to 36"), "{lie}");
+    let lie = self::merger().add(&sum, Span { start: 19, count: 18 }).unwrap_err().to_string();
+    assert!(lie.contains("netrender.lines says lines 20 to 36, but it should be lines 19 to 36"), "{lie}");
 }
 
 fn spoil(planes: &mut [Plane], line: usize) {
@@ -161,15 +162,14 @@ fn what_is_no_tile_of_the_frame_is_refused() {
     assert!(refused(&fewer.path).contains("cycles.*.samples"), "{}", refused(&fewer.path));
     let bad = tile(&Frame { spoil: Some(|planes| spoil(planes, 20)), ..frame.clone() }, LOWER, 2);
     assert!(refused(&bad.path).contains("the value NaN at column 0, line 20"), "{}", refused(&bad.path));
-    // What is not its own is not looked at.
-    // In other passes anything may stand.
+    // Lines that are not the tile's own are not read.
     let any = |planes: &mut Vec<Plane>| {
         let depth = planes.iter_mut().find(|plane| plane.pass == "Depth").unwrap();
         let FlatSamples::F32(samples) = &mut depth.samples else { panic!("not floats") };
         samples[20 * WIDTH] = f32::INFINITY;
     };
     let odd = Frame { spoil: Some(any), ..frame.clone() };
-    let [upper_odd, lower_odd] = [UPPER, LOWER].map(|share| tile(&odd, share, 2));
+    let [upper_odd, lower_odd] = [UPPER, LOWER].map(|span| tile(&odd, span, 2));
     let mut odd_ones = merger();
     odd_ones.add(&upper_odd.path, UPPER).unwrap();
     odd_ones.add(&lower_odd.path, LOWER).unwrap();
@@ -184,5 +184,5 @@ fn what_is_no_tile_of_the_frame_is_refused() {
     let merged = upper.path.with_file_name("merged.exr");
     merger.finish(&merged, &Output::default()).unwrap();
     assert_eq!(bits(&merged), bits(&whole.path));
-    assert!(Merger::new(Expect { samples: 36, ..Expect::tiles(EXPECT, 2) }).is_err());
+    assert!(Merger::new(FrameSpec { total: 36, ..FrameSpec::tiles(EXPECT, 2) }).is_err());
 }

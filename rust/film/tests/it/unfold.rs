@@ -1,4 +1,4 @@
-//! A film in plain floats is the film.
+//! An unfolded film holds the film's values.
 
 use crate::make::{self, COLOUR, EXPECT, HEIGHT, WIDTH, value};
 use exr::meta::attribute::AttributeValue;
@@ -20,7 +20,7 @@ fn passes_lie_in_blenders_order_with_the_bottom_row_first() {
 
     let unfolded = unfold(&file.path, &EXPECT, folder.path()).unwrap();
 
-    // Seeds of `make::part` count the alphabet's channels, A B G R.
+    // Seeds of `make::part` count channels alphabetically: A B G R.
     let wanted = [("Combined", "RGBA", vec![3, 2, 1, 0]), ("Depth", "Z", vec![13]), ("UV", "UVA", vec![11, 12, 10])];
     assert_eq!(unfolded.passes.len(), wanted.len());
     for (pass, (name, channels, seeds)) in unfolded.passes.iter().zip(wanted) {
