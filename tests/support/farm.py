@@ -216,6 +216,7 @@ class FarmEnv:
             errors="replace",
             timeout=timeout_s,
             check=False,
+            start_new_session=True,  # a share of the processors of its own, whatever other tests run
         )
         return Done(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 

@@ -27,6 +27,7 @@ use std::{
     path::Path,
     time::{Duration, Instant},
 };
+use tokio::runtime::Handle;
 
 /// Number of findings of each kind that a look at a scene names.
 const SHOWN: usize = 10;
@@ -52,9 +53,10 @@ pub async fn submit(arguments: SubmitArguments, address: &str, json: bool) -> Re
         return dry_run(&request, address, &transfer, json).await;
     }
     let api = connect(address).await?;
+    let starter = Handle::current();
     let job = {
         let showing = show_sending(&transfer);
-        let sending = transfer.run(send(&api, request, &transfer));
+        let sending = transfer.run(send(&api, request, &transfer, &starter));
         tokio::pin!(sending);
         tokio::select! {
             job = &mut sending => job.map_err(not_a_scene)?,
@@ -109,7 +111,7 @@ pub async fn submit(arguments: SubmitArguments, address: &str, json: bool) -> Re
 /// Lists what would be sent. Works without a farm too.
 async fn dry_run(request: &JobRequest, address: &str, transfer: &Transfer, json: bool) -> Result<(), Stop> {
     let api = connect(address).await.ok();
-    let report = transfer.run(check(api.as_ref(), request, transfer)).await.map_err(not_a_scene)?;
+    let report = transfer.run(check(api.as_ref(), request, transfer, &Handle::current())).await.map_err(not_a_scene)?;
     if json {
         print_json(&report)?;
     } else {

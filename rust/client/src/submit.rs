@@ -28,6 +28,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
+use tokio::runtime::Handle;
 
 /// Upper bound of rounds in which pieces are sent again to a master that lost them in a crash.
 const ROUNDS: usize = 4;
@@ -108,13 +109,19 @@ impl JobRequest {
     }
 }
 
-/// Reports what the job would send, and sends nothing.
-pub async fn check(api: Option<&Api>, request: &JobRequest, transfer: &Transfer) -> Result<Report, ClientError> {
+/// Reports what the job would send, and sends nothing. `starter` starts the Blender that traces the
+/// scene, which inherits its threads' priority.
+pub async fn check(
+    api: Option<&Api>,
+    request: &JobRequest,
+    transfer: &Transfer,
+    starter: &Handle,
+) -> Result<Report, ClientError> {
     let scripts = match api {
         Some(api) => api.info().await?.scripts,
         None => false,
     };
-    Ok(look(request, scripts, transfer).await?.plan.report)
+    Ok(look(request, scripts, transfer, starter).await?.plan.report)
 }
 
 /// Everything that is known about a job before something is sent.
@@ -125,12 +132,18 @@ struct Preview {
 }
 
 /// Traces the scene, plans the transfer, draws the verdict and shows it in `transfer`.
-async fn look(request: &JobRequest, scripts_allowed: bool, transfer: &Transfer) -> Result<Preview, ClientError> {
+async fn look(
+    request: &JobRequest,
+    scripts_allowed: bool,
+    transfer: &Transfer,
+    starter: &Handle,
+) -> Result<Preview, ClientError> {
     request.check()?;
     transfer.enter(Phase::Tracing);
     let blender = Blender::at(&request.program);
     let (named, engine) = (request.scene.as_deref(), request.engine.as_deref());
-    let scene = describe(&blender, &request.blend, &request.source, named, engine, request.frames.as_deref()).await?;
+    let (copy, source, frames) = (&request.blend, &request.source, request.frames.as_deref());
+    let scene = describe(starter, &blender, copy, source, named, engine, frames).await?;
     transfer.enter(Phase::Checking);
     let split = choose(request.split(), &scene);
     let asked = request.clone();
@@ -210,10 +223,15 @@ fn own_name(source: &Path) -> String {
 }
 
 /// Sends the job; it is durable once this returns its number. Pieces that the master has are not
-/// sent again, so a second try continues where the first broke off.
-pub async fn submit(api: &Api, request: JobRequest, transfer: &Transfer) -> Result<JobId, ClientError> {
+/// sent again, so a second try continues where the first broke off. `starter` as in [`check`].
+pub async fn submit(
+    api: &Api,
+    request: JobRequest,
+    transfer: &Transfer,
+    starter: &Handle,
+) -> Result<JobId, ClientError> {
     let info = api.info().await?;
-    let Preview { plan, mut spec } = look(&request, info.scripts, transfer).await?;
+    let Preview { plan, mut spec } = look(&request, info.scripts, transfer, starter).await?;
     let Plan { files, mut manifest, report, .. } = plan;
     if report.is_final() || (report.verdict == Verdict::Wrong && !request.send_anyway) {
         return Err(ClientError::Incomplete(Box::new(report)));

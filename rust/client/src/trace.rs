@@ -5,7 +5,16 @@ use super::error::ClientError;
 use netrender_blender::{Blender, TRACER, UNSEEN};
 use netrender_core::model::verdict::Finding;
 use serde::Deserialize;
-use std::{collections::BTreeMap, ffi::OsString, path::Path, process::Stdio, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    io,
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+use tokio::{runtime::Handle, time::timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Time after which a Blender that opens a scene counts as hung. Opening takes minutes at the most.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -152,8 +161,9 @@ struct TraceErrorDetail {
 
 /// Describes a scene. `blend` is the file at `source` or a copy of it; it is opened with scripts
 /// off and described as if it lay at `source` and its `frames`, in the artist's notation, were
-/// rendered by `engine` (`None` for its own).
+/// rendered by `engine` (`None` for its own). `starter` starts the Blender.
 pub async fn describe(
+    starter: &Handle,
     blender: &Blender,
     blend: &Path,
     source: &Path,
@@ -174,20 +184,18 @@ pub async fn describe(
     for (option, value) in [("--scene", scene), ("--engine", engine), ("--frames", frames)] {
         arguments.extend(value.into_iter().flat_map(|value| [option.into(), value.into()]));
     }
-    let mut command = tokio::process::Command::from(blender.script(&script, arguments));
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = match tokio::time::timeout(PATIENCE, command.output()).await {
-        Err(_) => return Err(file("Blender did not finish opening it".into())),
-        Ok(Err(error)) => {
+    let output = match output_of(starter, blender.script(&script, arguments), PATIENCE).await {
+        None => return Err(file("Blender did not finish opening it".into())),
+        Some(Err(error)) => {
             return Err(ClientError::Usage(format!(
                 "Blender can't be started as {}: {error}; say which with --blender PATH or $BLENDER",
                 blender.path().display()
             )));
         }
-        Ok(Ok(output)) => output,
+        Some(Ok(output)) => output,
     };
     let Ok(text) = std::fs::read(&answer) else {
-        if !sees(blender, &script).await {
+        if !sees(starter, blender, &script).await {
             return Err(ClientError::Usage(format!(
                 "this Blender ({}) cannot see {}: it seems to be in a sandbox; set TMPDIR to a folder that it sees, \
                  or choose another Blender (--blender)",
@@ -207,11 +215,19 @@ pub async fn describe(
 }
 
 /// False if the Blender has a file system of its own in which there is no such path.
-async fn sees(blender: &Blender, path: &Path) -> bool {
-    let mut command = tokio::process::Command::from(blender.look_at(path));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    match tokio::time::timeout(LOOK_PATIENCE, command.status()).await {
-        Ok(Ok(status)) => status.code() != Some(UNSEEN),
+async fn sees(starter: &Handle, blender: &Blender, path: &Path) -> bool {
+    match output_of(starter, blender.look_at(path), LOOK_PATIENCE).await {
+        Some(Ok(output)) => output.status.code() != Some(UNSEEN),
         _ => true,
     }
+}
+
+/// What the program printed and how it ended; `None` if it took longer than `patience` and was
+/// killed. A thread of `starter` starts it: a process inherits the priority of the thread that
+/// starts it.
+async fn output_of(starter: &Handle, command: Command, patience: Duration) -> Option<io::Result<Output>> {
+    let mut command = tokio::process::Command::from(command);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let running = AbortOnDropHandle::new(starter.spawn(async move { timeout(patience, command.output()).await }));
+    running.await.map_err(io::Error::from).map_or_else(|error| Some(Err(error)), Result::ok)
 }

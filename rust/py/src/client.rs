@@ -175,10 +175,12 @@ impl Client {
         let request = job_request(request)?;
         let transfer = client::Transfer::default();
         let (working, master) = (transfer.clone(), self.master.clone());
-        runtime()?.spawn(async move {
+        let runtime = runtime()?;
+        let starter = runtime.starter();
+        runtime.spawn(async move {
             let work = async {
                 let api = client::connect(&master).await?;
-                client::submit(&api, request, &working).await
+                client::submit(&api, request, &working, &starter).await
             };
             working.run(work).await
         });
@@ -189,11 +191,13 @@ impl Client {
         let request = job_request(request)?;
         let transfer = client::Transfer::default();
         let (working, master) = (transfer.clone(), self.master.clone());
-        runtime()?.spawn(async move {
+        let runtime = runtime()?;
+        let starter = runtime.starter();
+        runtime.spawn(async move {
             let work = async {
                 // The files can be checked without a farm too.
                 let api = client::connect(&master).await.ok();
-                client::check(api.as_ref(), &request, &working).await
+                client::check(api.as_ref(), &request, &working, &starter).await
             };
             working.run(work).await
         });
