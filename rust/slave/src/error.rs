@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum SlaveError {
     /// The data folder can't be used.
-    #[error("the slave's data folder {} can't be used ({source}): choose one you may write to (--data)", path.display())]
+    #[error("the slave's data folder {} can't be used ({source}): choose one that you, and nobody else, may write to (--data)", path.display())]
     Folder {
         /// Path of the folder.
         path: PathBuf,

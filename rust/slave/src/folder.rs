@@ -10,6 +10,7 @@ use netrender_net::{machine_name, random_hex};
 use netrender_store::{
     blobs::{BlobStore, digest_of},
     disk::is_nearly_full,
+    private_folder,
 };
 use parking_lot::Mutex;
 use std::{
@@ -20,6 +21,7 @@ use std::{
 };
 
 const KEY: &str = "slave.key";
+const LOCK: &str = "slave.lock";
 
 /// An open and locked data folder.
 #[derive(Debug)]
@@ -45,8 +47,8 @@ impl Folder {
     pub fn open(root: &Path, cache_limit_bytes: u64) -> Result<(Self, Vec<Saved>), SlaveError> {
         let failed = |source: io::Error| SlaveError::Folder { path: root.to_owned(), source };
         let root_path = std::path::absolute(root).map_err(failed)?;
-        fs::create_dir_all(&root_path).map_err(failed)?;
-        let lock = File::options().create(true).append(true).open(root_path.join("slave.lock")).map_err(failed)?;
+        private_folder::make(&root_path, LOCK).map_err(failed)?;
+        let lock = File::options().create(true).append(true).open(root_path.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(SlaveError::FolderInUse { path: root.to_owned() }),
@@ -144,7 +146,7 @@ fn place_of(root: &Path) -> String {
 fn make_key(path: &Path) -> io::Result<String> {
     let key = random_hex();
     let new = path.with_extension("new");
-    fs::write(&new, &key)?;
+    private_folder::write_secret(&new, &key)?;
     fs::rename(&new, path)?;
     Ok(key)
 }

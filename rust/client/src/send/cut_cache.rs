@@ -4,6 +4,7 @@
 
 use super::cut::CUT_VERSION;
 use netrender_core::files::recipe::{self, Piece};
+use netrender_store::private_folder;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::{
     fs::Metadata,
@@ -11,6 +12,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+const FILES: &str = "files.db";
 /// Age below which a file may change again within the same tick of its file system's clock.
 const SETTLED: Duration = Duration::from_secs(2);
 /// Upper bound of cached files; the least recently sent go first.
@@ -60,9 +62,9 @@ impl CutCache {
     }
 
     fn open_in(folder: &Path) -> Self {
-        let opened = std::fs::create_dir_all(folder)
+        let opened = private_folder::make(folder, FILES)
             .map_err(|error| error.to_string())
-            .and_then(|()| open(&folder.join("files.db")).map_err(|error| error.to_string()));
+            .and_then(|()| open(&folder.join(FILES)).map_err(|error| error.to_string()));
         if let Err(error) = &opened {
             tracing::warn!(folder = %folder.display(), "files are read again, what was remembered of them can't be: {error}");
         }

@@ -10,6 +10,7 @@ use netrender_store::{
     blobs::BlobStore,
     disk::is_nearly_full,
     pieces::{PieceError, PieceStore},
+    private_folder,
 };
 use std::{
     fs::{File, TryLockError},
@@ -65,7 +66,7 @@ impl DataFolder {
     /// it.
     pub fn open(&self) -> Result<OpenFolder, FolderError> {
         let unusable = |why: &dyn ToString| self.unusable(why);
-        std::fs::create_dir_all(&self.0).map_err(|error| unusable(&error))?;
+        private_folder::make(&self.0, LOCK).map_err(|error| unusable(&error))?;
         let lock = File::options().create(true).truncate(false).write(true).open(self.0.join(LOCK));
         let lock = lock.map_err(|error| unusable(&error))?;
         match lock.try_lock() {
