@@ -373,10 +373,12 @@ class Master:
         clear_on_exit: bool = False,
         slave_timeout_s: float = 60.0,
         allow_scripts: bool = False,
+        allow_host: Sequence[str] = (),
     ) -> None:
         """`data`: the working folder, made if missing. `host` empty: all interfaces. `port` 0: any
         free one. `allow_scripts`: slaves run the Python that scenes bring along, for jobs that need
-        it.
+        it. `allow_host`: names that the master answers to besides the machine's own and all IP
+        addresses.
         """
 
     def start(self) -> None:

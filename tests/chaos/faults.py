@@ -383,7 +383,7 @@ class Faults:
                 line.sendall(chance.randbytes(chance.randint(1, 5000)))
             else:
                 line.sendall(
-                    b"POST /api/v1/pieces HTTP/1.1\r\nHost: x\r\nContent-Length: 999999\r\n\r\nbroken off"
+                    b"POST /api/v1/pieces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n\r\nbroken off"
                 )
 
     # -------------------------------------------------------------------------------------------------- jobs

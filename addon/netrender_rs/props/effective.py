@@ -81,6 +81,13 @@ def port(settings: NETRENDER_PG_master) -> int:
     return int(environment)
 
 
+def host_names() -> list[str]:
+    """Names that a master answers to over HTTP besides its machine's own."""
+    return [
+        name.strip() for name in os.environ.get("NETRENDER_MASTER_ALLOW_HOST", "").split(",") if name.strip()
+    ]
+
+
 def tags(text: str) -> list[str]:
     return [tag.strip() for tag in text.split(",") if tag.strip()]
 

@@ -100,6 +100,7 @@ def new_master(scene: bpy.types.Scene) -> Master:
         clear_on_exit=wanted.clear_on_exit,
         slave_timeout_s=wanted.slave_timeout,
         allow_scripts=wanted.allow_scripts,
+        allow_host=effective.host_names(),
     )
 
 

@@ -140,6 +140,9 @@ pub struct MasterArguments {
     /// need it
     #[arg(long, env = "NETRENDER_MASTER_ALLOW_SCRIPTS")]
     pub allow_scripts: bool,
+    /// Answer to this name, too, besides the machine's own and all IP addresses
+    #[arg(long, value_delimiter = ',', env = "NETRENDER_MASTER_ALLOW_HOST", value_name = "NAME")]
+    pub allow_host: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -25,6 +25,7 @@ pub async fn master(arguments: MasterArguments) -> Result<(), Stop> {
         clear_on_exit: arguments.clear_on_exit,
         slave_timeout: Duration::from_secs_f64(timeout),
         allow_scripts: arguments.allow_scripts,
+        host_names: arguments.allow_host,
     };
     let asked_to_stop = stop_signal()?;
     let master = Master::start(options).await.map_err(|error| Stop::Failed(error.to_string()))?;

@@ -56,6 +56,9 @@ pub struct MasterOptions {
     pub slave_timeout: Duration,
     /// True if slaves run the Python that scenes bring along, for jobs that need it.
     pub allow_scripts: bool,
+    /// Names under which the master may be asked over HTTP, besides its machine's own and all IP
+    /// addresses.
+    pub host_names: Vec<String>,
 }
 
 impl MasterOptions {
@@ -70,6 +73,7 @@ impl MasterOptions {
             clear_on_exit: false,
             slave_timeout: Duration::from_secs(60),
             allow_scripts: false,
+            host_names: Vec::new(),
         }
     }
 }
@@ -125,8 +129,9 @@ impl Master {
         });
         let (app, mut tasks) = App::start(info.clone(), folder.clone(), farm.clone(), blobs, pieces, timeout);
         let gc = app.gc.clone();
+        let names = http::OwnNames::new(&netrender_net::machine_name(), &options.host_names);
         let (stop, stopped) = watch::channel(false);
-        tasks.push(tokio::spawn(server::serve(listener, http::router(app), stopped)));
+        tasks.push(tokio::spawn(server::serve(listener, http::router(app, names), stopped)));
         if options.broadcast {
             let beacon = discovery::Beacon::new(&info, address);
             tasks.push(tokio::spawn(discovery::announce(beacon, address.ip())));

@@ -26,7 +26,7 @@ pub struct Master {
 impl Master {
     #[new]
     #[allow(clippy::too_many_arguments)] // keywords in Python
-    #[pyo3(signature = (data, *, host = String::new(), port = 8000, name = String::new(), broadcast = true, clear_on_exit = false, slave_timeout_s = 60.0, allow_scripts = false))]
+    #[pyo3(signature = (data, *, host = String::new(), port = 8000, name = String::new(), broadcast = true, clear_on_exit = false, slave_timeout_s = 60.0, allow_scripts = false, allow_host = Vec::new()))]
     fn new(
         data: PathBuf,
         host: String,
@@ -36,12 +36,23 @@ impl Master {
         clear_on_exit: bool,
         slave_timeout_s: f64,
         allow_scripts: bool,
+        allow_host: Vec<String>,
     ) -> PyResult<Self> {
         let slave_timeout = errors::seconds(slave_timeout_s)?;
         if slave_timeout.is_zero() {
             return Err(errors::UsageError::new_err("the slave timeout is more than 0 seconds"));
         }
-        let options = MasterOptions { data, host, port, name, broadcast, clear_on_exit, slave_timeout, allow_scripts };
+        let options = MasterOptions {
+            data,
+            host,
+            port,
+            name,
+            broadcast,
+            clear_on_exit,
+            slave_timeout,
+            allow_scripts,
+            host_names: allow_host,
+        };
         Ok(Self { options, running: Mutex::new(None), known: Mutex::default() })
     }
 

@@ -33,6 +33,12 @@ pub enum ErrorCode {
     BadManifest,
     /// The request could not be read.
     BadRequest,
+    /// The request names another machine.
+    ForeignHost,
+    /// A page of another site sent the request.
+    CrossSite,
+    /// The body is not called JSON.
+    NotJson,
     /// Nothing is served at this address.
     NotFound,
     /// The address does not take this method.

@@ -27,6 +27,15 @@ pub enum HttpError {
     /// The address exists, but not with this method.
     #[error("{1} does not take {0}")]
     WrongMethod(String, String),
+    /// The request names another machine than this one.
+    #[error("this master does not answer to the name {0:?}")]
+    ForeignHost(String),
+    /// A page of another site sent the request.
+    #[error("pages of other sites change nothing on this farm")]
+    CrossSite,
+    /// A JSON body that is not called so.
+    #[error("the body must be JSON, and be sent with the header \"Content-Type: application/json\"")]
+    NotJson,
 }
 
 impl<E: Into<MasterError>> From<E> for HttpError {
@@ -43,6 +52,15 @@ impl HttpError {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, ErrorCode::NotFound, "the start page lists what there is"),
             Self::WrongMethod(..) => {
                 (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::WrongMethod, "see the interface's description")
+            }
+            Self::ForeignHost(_) => (
+                StatusCode::MISDIRECTED_REQUEST,
+                ErrorCode::ForeignHost,
+                "use its IP address or its machine's name; further names are allowed with --allow-host on the master",
+            ),
+            Self::CrossSite => (StatusCode::FORBIDDEN, ErrorCode::CrossSite, "use the monitor of this farm itself"),
+            Self::NotJson => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::NotJson, "see the interface's description")
             }
         }
     }

@@ -5,7 +5,7 @@ use super::error::HttpError;
 use crate::error::MasterError;
 use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request, path::ErrorKind, rejection::PathRejection},
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use netrender_core::model::{
     digest::Digest,
@@ -18,19 +18,28 @@ fn invalid(why: String) -> HttpError {
     MasterError::Invalid(why).into()
 }
 
-/// A JSON body.
+/// A JSON body. It has to be called so in the header: a page of another site can't do that without
+/// asking first.
 pub struct JsonBody<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = HttpError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, HttpError> {
+        if !is_json(request.headers()) {
+            return Err(HttpError::NotJson);
+        }
         let bytes =
             axum::body::Bytes::from_request(request, state).await.map_err(|error| invalid(error.body_text()))?;
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| invalid(format!("the body is not the JSON expected here: {error}")))
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else { return false };
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
 /// The parameters after the `?`.

@@ -16,6 +16,7 @@ mod job_files;
 mod jobs;
 mod metrics;
 mod openapi;
+mod origin;
 mod pieces;
 mod plain_pages;
 mod plain_urls;
@@ -35,13 +36,15 @@ use axum::{
     routing::get,
 };
 use error::HttpError;
+pub(crate) use origin::OwnNames;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Largest JSON body taken, in bytes; a manifest comes as a blob.
 const MAX_JSON: usize = 8 << 20;
 
-/// Every route. Those that describe themselves are in openapi.json.
-pub fn router(app: App) -> Router {
+/// Every route. Those that describe themselves are in openapi.json. `names` are those of this
+/// machine.
+pub fn router(app: App, names: OwnNames) -> Router {
     let (described, description) = described().split_for_parts();
     let description = openapi::describe(description);
     Router::new()
@@ -58,6 +61,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
             HttpError::WrongMethod(method.to_string(), uri.path().to_owned())
         })
+        .layer(middleware::from_fn_with_state(names, origin::check))
         .layer(middleware::from_fn(plain_pages::errors_as_pages))
         .with_state(app)
 }
