@@ -24,7 +24,7 @@ use netrender_store::{
     blobs::{BlobError, BlobStore},
     pieces::{Record, Records},
 };
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect::Policy};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{path::Path, time::Duration};
 
@@ -94,7 +94,9 @@ impl ApiError {
             Self::Unreachable { .. } => Retry::Later,
             // 408 and 429 come from proxies.
             Self::Refused { status, .. } if *status >= 500 || matches!(*status, 408 | 429) => Retry::Later,
-            Self::NotAMaster { .. } | Self::OtherProtocol { .. } => Retry::AnotherServer,
+            Self::NotAMaster { .. }
+            | Self::OtherProtocol { .. }
+            | Self::Refused { code: ErrorCode::ForeignHost, .. } => Retry::AnotherServer,
             Self::BadAddress(_) | Self::Refused { .. } | Self::Blob(_) => Retry::Never,
         }
     }
@@ -115,11 +117,13 @@ pub struct Api {
 impl Api {
     /// An interface at `host`, `host:port` or a URL. Nothing is sent yet.
     pub fn new(address: &str) -> Result<Self, ApiError> {
-        let bad = || ApiError::BadAddress(address.to_owned());
+        // A password that somebody put in it is not repeated.
+        let bad = || ApiError::BadAddress(address.rsplit('@').next().unwrap_or_default().to_owned());
         let address = address.trim();
         let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
         let mut base: Url = url.parse().map_err(|_| bad())?;
-        if base.scheme() != "http" || base.host_str().is_none_or(str::is_empty) {
+        let has_login = !base.username().is_empty() || base.password().is_some();
+        if base.scheme() != "http" || base.host_str().is_none_or(str::is_empty) || has_login {
             return Err(bad());
         }
         if base.port().is_none() {
@@ -131,6 +135,10 @@ impl Api {
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .no_proxy()
+            // Only the master itself may say where it is: a redirect would ask machines that its sender
+            // can't reach.
+            .redirect(Policy::none())
+            .referer(false)
             .tcp_nodelay(true)
             .build()
             .map_err(|error| ApiError::Unreachable { url: base.to_string(), why: error.to_string() })?;
@@ -146,7 +154,9 @@ impl Api {
     pub async fn info(&self) -> Result<MasterInfo, ApiError> {
         let odd = |why: &str| ApiError::NotAMaster { url: self.url(), why: why.to_owned() };
         let info: MasterInfo = match self.get("api/v1/info").await {
-            Err(ApiError::Refused { status, .. }) => return Err(odd(&format!("it answered {status}"))),
+            Err(ApiError::Refused { status, code, .. }) if code != ErrorCode::ForeignHost => {
+                return Err(odd(&format!("it answered {status}")));
+            }
             other => other?,
         };
         if info.service != "netrender" {
@@ -420,6 +430,9 @@ impl Api {
         let status = response.status();
         if status.is_success() {
             return Ok(response);
+        }
+        if status.is_redirection() {
+            return Err(self.odd_status(status));
         }
         let text = self.body(response).await.unwrap_or_default();
         Err(match serde_json::from_slice::<ErrorBody>(&text) {

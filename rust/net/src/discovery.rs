@@ -6,7 +6,10 @@
 //! last one. Therefore answers go to the port that the probe came from. Packets are hostile until
 //! they are checked.
 
-use netrender_core::wire::{MasterInfo, PROTOCOL};
+use netrender_core::{
+    printable::printable,
+    wire::{MasterInfo, PROTOCOL},
+};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -87,14 +90,13 @@ impl Beacon {
 
     fn parse(packet: &[u8]) -> Option<Self> {
         let beacon: Self = serde_json::from_slice(packet).ok()?;
-        let printable = |text: &str, most: usize| {
-            !text.is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control)
-        };
+        let is_name =
+            |text: &str, most: usize| !text.is_empty() && text.chars().count() <= most && printable(text) == text;
         (beacon.service == "netrender"
             && beacon.port != 0
-            && printable(&beacon.id, 64)
-            && printable(&beacon.name, 100)
-            && printable(&beacon.version, 40))
+            && is_name(&beacon.id, 64)
+            && is_name(&beacon.name, 100)
+            && is_name(&beacon.version, 40))
         .then_some(beacon)
     }
 }
