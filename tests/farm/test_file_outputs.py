@@ -115,3 +115,21 @@ def test_a_file_that_could_not_be_written_fails_the_frame(farm, any_blender, tmp
     assert task["state"] == "failed"
     assert "a File Output node could not write: " in task["error"]["message"]
     assert "x" * 250 in task["error"]["message"]
+
+
+def test_no_file_leaves_its_frame_by_the_name_of_an_eye(farm, any_blender, tmp_path):
+    # Given a scene whose files for the left eye would lie some folders further up
+    blend = tmp_path / "shot.blend"
+    suffix = "suffix=/../../../../../../../stolen"
+    any_blender.run_forked(SCENES / "outputs.py", blend, tmp_path / "far", "stereo", suffix)
+    master = farm.master()
+    slave = farm.slave(master, any_blender, "--threads", "1")
+    # When a slave renders it
+    job = farm.submit(master, any_blender, blend, "--frames", "1", "--wait")
+    # Then they come back as all others do, and nothing lies anywhere else
+    paths = {file["path"] for file in MasterApi(master.url).get(f"api/v1/jobs/{job}/frames/1/outputs").json()}
+    assert {"File Output/beauty_0001/stolen.png", "File Output/beauty_0001_R.png"} <= paths, paths
+    farm.stop(slave)
+    assert not [path for path in tmp_path.rglob("*stolen*") if "jobs" not in path.parts], (
+        "it was written elsewhere"
+    )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds a scene with File Output nodes: `-- OUT.blend FOLDER [long|stereo]`. A PNG and a PNG in a folder of its own
-beside the .blend, a multilayer EXR beside the .blend, and, in a node group, a PNG in FOLDER. `long`: with a name that
-no file can have.
+"""Builds a scene with File Output nodes: `-- OUT.blend FOLDER [long|stereo] [suffix=TEXT]`. A PNG and a PNG in a folder
+of its own beside the .blend, a multilayer EXR beside the .blend, and, in a node group, a PNG in FOLDER. `long`: with a
+name that no file can have. `suffix`: what the names of the left eye's files end with.
 """
 
 import sys
@@ -33,6 +33,8 @@ def main():
     if "stereo" in WISHES:
         scene.render.use_multiview = True
         settings.views_format = "MULTIVIEW"
+    for suffix in (wish.removeprefix("suffix=") for wish in WISHES if wish.startswith("suffix=")):
+        scene.render.views["left"].file_suffix = suffix
     half = "x" * 300 if "long" in WISHES else "sub/half_####"
     add_file_output(tree, image, "File Output", "//renders/", ("beauty_####", half))
     node = add_file_output(tree, image, "Layers", "//renders/", ("layers_####",), is_single_file=True)

@@ -239,6 +239,33 @@ def test_a_file_that_vanished_is_named_before_rendering(blender, worker, tmp_pat
     assert "ok" in worker.load(slave / "one.blend", source=fields["source"], paths=fields["paths"])
 
 
+def test_a_slaves_own_files_are_opened_by_no_path(blender, worker, tmp_path):
+    # Given a scene that names files by absolute paths, of which the job has none, but this machine all
+    there, here = tmp_path / "there", tmp_path / "here"
+    blender.run_forked(SCENES / "everything.py", there, "absolute")
+    (project,) = (path.parent.parent for path in there.rglob("shot.blend"))
+    here.mkdir()
+    blend = here / "shot.blend"
+    shutil.copy(project / "scenes" / "shot.blend", blend)
+    told = {"source": str(project / "scenes" / "shot.blend"), "scratch": str(here / "scratch")}
+    # A library of its own is refused in words: Blender has opened it with the scene
+    error = worker.load(blend, **told)["error"]
+    assert error["kind"] == "missing_file"
+    assert "it is no file of the job, but one of this machine's own" in error["message"]
+    for folder in ("sets", "props"):
+        shutil.rmtree(project / folder)
+    # When a frame is rendered
+    with_files = blender.render_cold(blend, 9, tmp_path / "with.exr")
+    assert "ok" in worker.load(blend, **told)
+    output = tmp_path / "9.exr"
+    assert "ok" in worker.render(9, output)
+    # Then it is what Blender makes of the scene where there are none of these files
+    there.rename(tmp_path / "gone")
+    without_files = blender.render_cold(blend, 9, tmp_path / "without.exr")
+    film.assert_same_pixels(output, without_files)
+    assert film.difference(with_files, without_files) > 0.1
+
+
 def test_stereo_pictures_come_along(blender, worker, tmp_path):
     artist, slave = tmp_path / "artist", tmp_path / "slave"
     blend = blender.build_one(artist, "//textures/made_L.png", "stereo")

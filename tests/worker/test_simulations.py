@@ -59,7 +59,16 @@ def shot(any_blender, tmp_path_factory):
 
 
 def bake(worker, blend, output, until=12, **fields):
-    fields = {"files": {}, "paths": [], "source": str(blend), "scripts": False, "scene": None, **fields}
+    scratch = str(output.parent / "scratch")
+    fields = {
+        "files": {},
+        "paths": [],
+        "source": str(blend),
+        "scripts": False,
+        "scene": None,
+        "scratch": scratch,
+        **fields,
+    }
     return worker.ask("bake", blend=str(blend), threads=0, until=until, output=str(output), **fields)
 
 

@@ -506,7 +506,7 @@ def set_threads(scene, request):
 
 
 def want_paths(request):
-    """The Paths of a load request. Raises Refused for one of another form."""
+    """The Paths of a load or bake request. Raises Refused for one of another form."""
     files, slots = want(request, "files", dict), want(request, "paths", list)
     kinds = [str, str, str, bool]
     if not all(isinstance(here, str) for here in files.values()) or not all(
@@ -515,7 +515,8 @@ def want_paths(request):
         raise Refused(
             "bad_request", "load: 'files' maps paths to paths, 'paths' lists [library, raw, path, bool]."
         )
-    return Paths(want(request, "blend", str), want(request, "source", str), files, slots)
+    blend, source, scratch = (want(request, name, str) for name in ("blend", "source", "scratch"))
+    return Paths(blend, source, files, slots, scratch)
 
 
 def answer(worker, request):

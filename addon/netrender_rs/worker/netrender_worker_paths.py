@@ -2,8 +2,9 @@
 """Re-pointing the paths of the open scene to this machine's files, in memory.
 
 What lives here: every place in a datablock that holds a path, the rules that map the artist's paths
-to ours, and the refusal of a scene that would not open a file that was sent. What does not: copying
-files, which lie there already. How a request lists paths is written in netrender_worker.py.
+to ours, the refusal of a scene that would not open a file that was sent, and the end of every path
+that leads to this machine's own files. What does not: copying files, which lie there already. How a
+request lists paths is written in netrender_worker.py.
 """
 
 import os
@@ -93,10 +94,15 @@ def is_packed(block):
 
 class Paths:
     """The map from the paths of the open file to files here: exactly as the request says, else by
-    the artist's path. Unknown paths stay as they are.
+    the artist's path. Unknown paths that lead out of the job's folder are pointed to a place in
+    `scratch`, where there is nothing: what they name here is this machine's own, and was not there
+    on the artist's.
     """
 
-    def __init__(self, blend, source, files, paths):
+    def __init__(self, blend, source, files, paths, scratch):
+        self._nowhere = os.path.join(scratch, "unknown")
+        self._ours = [os.path.dirname(os.path.normpath(p)) for p in (scratch, blend)]
+        self._ours += filter(None, (bpy.utils.resource_path(kind) for kind in ("LOCAL", "SYSTEM")))
         self._exact, self._entries = {}, []
         for library, raw, target, must_exist in paths:
             library = os.path.normpath(library) if library else ""
@@ -176,14 +182,17 @@ class Paths:
             if folder is not None:
                 target = "/".join([folder, *reversed(rest)])
                 # A folder's name alone is no proof that the file was sent: only if it leads
-                # somewhere.
-                return (target, False) if is_there(target) or "#" in target else None
+                # somewhere, and that is no place of this machine's own.
+                is_sent = self._is_ours(os.path.normpath(target)) and (is_there(target) or "#" in target)
+                return (target, False) if is_sent else None
             path, _, name = path.rpartition("/")
             rest.append(name)
         return None
 
-    def change(self, owner, holder, name):
-        """Re-points the property `name` of `holder`, a part of the datablock `owner`, if need be."""
+    def change(self, owner, holder, name, is_text=False):
+        """Re-points the property `name` of `holder`, a part of the datablock `owner`, if need be.
+        `is_text`: it may be any text, and stays as it is unless it names a file that was sent.
+        """
         try:
             raw = getattr(holder, name, None)
         except UnicodeDecodeError as error:  # a text's path, unlike all others
@@ -193,6 +202,8 @@ class Paths:
         library = place_of(owner.library) if owner.library else ""
         user = f"{type(owner).__name__} '{owner.name}'"
         value = now = self.value_for(library, raw, user)
+        if value is None and not is_text:
+            value = now = self.nowhere_for(library, raw)
         if value is not None:
             try:
                 setattr(holder, name, value)
@@ -239,6 +250,21 @@ class Paths:
             return None
         return found[0] + "/" if raw[-1] in "/\\" and found[0][-1:] not in "/\\" else found[0]
 
+    def nowhere_for(self, library, raw):
+        """A path where there is nothing if `raw`, which the request does not know, leads to a file
+        or folder of this machine's own; None to leave it.
+        """
+        if self.wanted(library, raw) is not None:
+            return None
+        path = opened(raw, library or bpy.data.filepath)
+        if path is not None and self._is_ours(path):
+            return None
+        print(f"{raw} is no file of the job")
+        return os.path.join(self._nowhere, re.split(r"[\\/]", raw.rstrip("\\/"))[-1])
+
+    def _is_ours(self, path):
+        return any(path.startswith(os.path.join(folder, "")) for folder in self._ours)
+
     def settle(self, library, raw, now):
         """Notes that `raw` of that library is `now` something else, and whether that opens the
         wanted file.
@@ -251,6 +277,8 @@ class Paths:
     def check_library(self, library):
         owner = place_of(library.parent) if library.parent not in (None, library) else ""
         found = self.wanted_library(library)
+        if found is None and os.path.exists(place_of(library)) and not self._is_ours(place_of(library)):
+            self._refuse(owner, library.filepath, "it is no file of the job, but one of this machine's own")
         self._users.setdefault((owner, library.filepath), f"Library '{library.name}'")
         if found and found[1] and place_of(library) != os.path.normpath(found[0]):
             self._wrong.append((owner, library.filepath, found[0]))
@@ -311,6 +339,8 @@ def repath_files(paths):
     """Re-points every other path of the open file, linked data included."""
     for owner, holder, name in path_slots():
         paths.change(owner, holder, name)
+    for owner, holder, name in text_slots():
+        paths.change(owner, holder, name, is_text=True)
     # Blender's own walk (4.4 on) knows fewer places than these, but may know some of the future.
     # Names that are not UTF-8 crash it (5.0).
     known = bpy.utils.blend_paths(absolute=False, packed=True, local=False)
@@ -325,6 +355,8 @@ def repath_files(paths):
         if (library, raw) in paths.settled:
             return None
         value = paths.value_for(library, raw, f"{type(owner).__name__} '{owner.name}'")
+        if value is None:
+            value = paths.nowhere_for(library, raw)
         value = None if value is None or is_odd(value) else value
         seen.append((library, raw, value or raw))
         if value is not None and owner.library is None:
@@ -348,7 +380,8 @@ def path_slots():
     data = bpy.data
     for blocks in (data.images, data.sounds, data.fonts, data.movieclips, data.volumes, data.cache_files):
         for block in blocks:
-            if not is_packed(block):
+            # The path of a generated image is no file's, and its pixels would go with a change of it.
+            if not is_packed(block) and getattr(block, "source", "") not in ("GENERATED", "VIEWER"):
                 yield block, block, "filepath"
             for layer in getattr(block, "layers", None) or ():  # cache files: overriding Alembic layers
                 yield block, layer, "filepath"
@@ -373,6 +406,14 @@ def path_slots():
     for owner, tree in all_node_trees():
         for node in tree.nodes:
             yield owner, node, "filepath"
+
+
+def text_slots():
+    """As path_slots(), for texts that may be a path or anything else."""
+    for thing in bpy.data.objects:
+        for modifier in thing.modifiers:
+            for text in texts_of_modifier(modifier):
+                yield thing, text, "value"
     for owner, _, holder, name in strings_of_nodes():
         yield owner, holder, name
 
@@ -383,8 +424,6 @@ def modifier_slots(thing, modifier):
     elif modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN" and modifier.domain_settings:
         yield thing, modifier.domain_settings, "cache_directory"
     elif modifier.type == "NODES":
-        for text in texts_of_modifier(modifier):
-            yield thing, text, "value"
         yield thing, modifier, "simulation_bake_directory"
         yield thing, modifier, "bake_directory"
         for bake in getattr(modifier, "bakes", ()):

@@ -157,6 +157,10 @@ def tame_file_outputs(scene, outputs):
     artist's paths; in every scene, because strips and Render Layers nodes bring other scenes'
     compositors along. The files' own names stay as they are.
     """
+    for any_scene in bpy.data.scenes:
+        for view in any_scene.render.views:  # the end of the files' names
+            start = "/" if view.file_suffix.startswith(("/", "\\")) else ""
+            view.file_suffix = start + tame(view.file_suffix)
     for label, node in file_output_nodes(scene):
         folder = os.path.join(outputs, label, "")
         if hasattr(node, "directory"):  # 5.0

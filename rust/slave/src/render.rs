@@ -472,6 +472,7 @@ fn bake_request<'a>(task: &'a Task, tree: &'a JobTree, threads: u32, output: &'a
         scene: task.spec.scene.as_deref(),
         threads,
         paths: &tree.paths,
+        scratch: &tree.scratch,
         until: task.spec.frames.frames().last().map_or(task.frame.0, |frame| frame.0),
         output: output.to_str().unwrap_or_default(),
     }

@@ -87,6 +87,8 @@ pub enum Ask<'a> {
         files: &'a BTreeMap<String, String>,
         /// As in [`Self::Load`].
         paths: &'a [(String, String, String, bool)],
+        /// Folder that the scene may write to.
+        scratch: &'a str,
         /// Last frame that is rendered.
         until: i32,
         /// Path of the .blend to write.
