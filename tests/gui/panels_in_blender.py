@@ -46,13 +46,15 @@ def story():
 
     # Send job: Blender goes on, and the bytes move
     bpy.ops.wm.save_as_mainfile(filepath=f"{FOLDER}/a.blend")
-    os.environ["STUB_SECONDS"] = "5"
+    os.environ["STUB_LOOKS"] = "40"
     assert click("send_job") == {"RUNNING_MODAL"}
     turns.clear()
     seen = set()
     while not state.last_job:
         seen.add(round(session.transfers.fraction(), 2))
         yield
+    del os.environ["STUB_LOOKS"]
+    os.environ["STUB_SECONDS"] = "5"
     assert state.last_job == 1
     assert len(seen) > 4, seen
     gaps = [later - earlier for (earlier, _), (later, _) in pairwise(turns)]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A netrender_native without a farm, for tests of the add-on's face alone: what Blender shows and asks for. It keeps
-to netrender_native.pyi. STUB_SECONDS is how long a transfer takes, STUB_FAIL makes services fail to start."""
+to netrender_native.pyi. STUB_SECONDS is how long a transfer takes; STUB_LOOKS, if it is set, how often one must look at
+it until it is over, however slow the machine is. STUB_FAIL makes services fail to start."""
 
 import os
 import shutil
@@ -158,11 +159,14 @@ class Slave(Service):
 class Transfer:
     def __init__(self, job, files=(), problems=(), refused=False):
         self.job, self.files, self.began, self.canceled = job, list(files), time.monotonic(), False
-        self.problems, self.refused = list(problems), refused
+        self.problems, self.refused, self.looks = list(problems), refused, 0
 
     def snapshot(self):
         length = float(os.environ.get("STUB_SECONDS", "0.2"))
         share = min(1.0, (time.monotonic() - self.began) / length)
+        if "STUB_LOOKS" in os.environ:
+            self.looks += 1
+            share = min(1.0, self.looks / int(os.environ["STUB_LOOKS"]))
         done = share == 1.0
         failed = done and self.refused
         report = {
