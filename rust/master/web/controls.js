@@ -45,16 +45,16 @@ export function Tabs({ label, tabs, current }) {
   )}</nav>`;
 }
 
-/** Buttons for the pages of a long list. */
-export function Pager({ skip, limit, total, turn }) {
+/** Buttons for the pages of a long list. `skip` rows come before those in sight, `wanted` before those asked for last. */
+export function Pager({ skip, wanted, limit, total, turn }) {
   if (total <= limit) return null;
   const shown = { first: number(skip + 1), last: number(Math.min(total, skip + limit)), all: number(total) };
   return html`<div class="row push" role="group" aria-label=${t("Part of the list")}>
     <span class="count" aria-live="polite">${t("{first} to {last} of {all}", shown)}</span>
-    <button type="button" class="button" data-action="page-before" aria-label=${t("Part before")} disabled=${skip === 0}
-      onClick=${() => turn(Math.max(0, skip - limit))}><${Icon} name="left" /></button>
+    <button type="button" class="button" data-action="page-before" aria-label=${t("Part before")} disabled=${wanted === 0}
+      onClick=${() => turn(Math.max(0, wanted - limit))}><${Icon} name="left" /></button>
     <button type="button" class="button" data-action="page-after" aria-label=${t("Part after")}
-      disabled=${skip + limit >= total} onClick=${() => turn(skip + limit)}><${Icon} name="right" /></button></div>`;
+      disabled=${wanted + limit >= total} onClick=${() => turn(wanted + limit)}><${Icon} name="right" /></button></div>`;
 }
 
 export function Figure({ label, value, note, tone }) {

@@ -37,7 +37,7 @@ export function Files({ job }) {
         ? html`<p class="bad">
           ${plural(listed.missing, "{n} is not whole on the master", "{n} are not whole on the master")}</p>`
         : html`<p class="why">${t("All of them are on the master.")}</p>`}
-      <${Pager} skip=${listed.skip} limit=${PAGE} total=${listed.total} turn=${setSkip} /></div>
+      <${Pager} skip=${listed.skip} wanted=${skip} limit=${PAGE} total=${listed.total} turn=${setSkip} /></div>
     <div class="list list-scroll">
       <table class="files" aria-label=${t("Files")}>
         <thead><tr><th scope="col">${t("File")}</th><th scope="col">${t("Kind")}</th>
