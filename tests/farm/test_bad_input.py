@@ -2,18 +2,20 @@
 """What goes wrong on farms. Each time: a message that says what, where and what to do next; and nothing is lost."""
 
 import contextlib
+import http.client
 import http.server
 import json
 import os
 import subprocess
 import threading
+from urllib.parse import urlsplit
 
 import pytest
 
 from support import film
-from support.api import FakeSlave, MasterApi, digest_of
+from support.api import FakeSlave, MasterApi, digest_of, record_of
 from support.farm import NO_MASTER, PROGRAM, USAGE, complaint
-from support.small_disk import fill, small_disk
+from support.small_disk import fill, free_bytes, small_disk
 
 
 def error_of(job, frame=None):
@@ -403,3 +405,51 @@ def test_a_reader_that_goes_away_is_no_reason_to_panic():
     os.close(writer)
     assert "panicked" not in done.stderr
     assert done.returncode in (0, NO_MASTER)
+
+
+def test_an_upload_without_end_stops_before_the_disk_is_full(farm, as_root, tmp_path):
+    with small_disk(tmp_path / "disk", "size=64m") as disk:
+        master = farm.master(data=disk / "data")
+        api = MasterApi(master.url)
+        # When one request brings more pieces than there is room for, or one blob
+        for method, path, bodies in (
+            ("POST", "/api/v1/pieces", (record_of(os.urandom(1 << 20)) for _ in range(100))),
+            ("PUT", f"/api/v1/blobs/{digest_of(b'other')}", (os.urandom(1 << 20) for _ in range(100))),
+        ):
+            connection = http.client.HTTPConnection(urlsplit(master.url).netloc, timeout=60)
+            with contextlib.suppress(ConnectionError):
+                connection.request(method, path, bodies, encode_chunked=True)
+            with contextlib.suppress(ConnectionError):
+                assert connection.getresponse().status == 507
+            connection.close()
+        # Then the reserve is left, and others are heard
+        assert free_bytes(disk) > 2 << 20
+        assert FakeSlave(api).id
+        farm.close()
+        farm.services.clear()
+
+
+def test_a_master_starts_on_a_disk_that_others_filled(farm, as_root, tmp_path):
+    with small_disk(tmp_path / "disk", "size=24m") as disk:
+        # Given a master that was killed, and a disk without a free byte
+        master = farm.master(data=disk / "data")
+        FakeSlave(MasterApi(master.url))
+        farm.kill(master)
+        ballast = disk / "ballast"
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        assert free_bytes(disk) == 0
+        # When it starts again
+        again = farm.master(data=disk / "data")
+        # Then it answers, keeps uploads out, and goes on once there is room
+        api = MasterApi(again.url)
+        data = os.urandom(4 << 20)
+        assert (
+            api.call("PUT", f"api/v1/blobs/{digest_of(data)}", data, "application/octet-stream").status == 507
+        )
+        assert [slave["id"] for slave in api.get("api/v1/farm").json()["slaves"]] == [1]
+        ballast.unlink()
+        api.put_blob(data)
+        farm.close()
+        farm.services.clear()

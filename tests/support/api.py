@@ -98,11 +98,9 @@ class MasterApi:
 
     def put_pieces(self, *contents):
         """Sends pieces, plain; their digests."""
-        records = [
-            bytes.fromhex(digest_of(data)) + struct.pack("<II", len(data), len(data)) + data
-            for data in contents
-        ]
-        answer = self.call("POST", "api/v1/pieces", b"".join(records), "application/octet-stream")
+        answer = self.call(
+            "POST", "api/v1/pieces", b"".join(map(record_of, contents)), "application/octet-stream"
+        )
         assert answer.status == 204, (answer.status, answer.body[:500])
         return [digest_of(data) for data in contents]
 
@@ -135,6 +133,11 @@ class MasterApi:
 
     def log(self, job, frame):
         return self.get(f"log_{job}_{frame}.log").body.decode(errors="replace")
+
+
+def record_of(data):
+    """A piece as it is sent, plain."""
+    return bytes.fromhex(digest_of(data)) + struct.pack("<II", len(data), len(data)) + data
 
 
 class FakeSlave:

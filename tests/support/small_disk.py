@@ -24,3 +24,8 @@ def fill(disk):
             file.write(bytes(65536))
     os.truncate(ballast, ballast.stat().st_size - 65536)
     return ballast
+
+
+def free_bytes(disk):
+    about = os.statvfs(disk)
+    return about.f_bavail * about.f_frsize

@@ -50,13 +50,17 @@ pub(super) async fn missing(State(app): State<App>, body: Bytes) -> Result<Respo
 )]
 pub(super) async fn put(State(app): State<App>, body: Body) -> Result<StatusCode, HttpError> {
     let mut records = Records::new(body.into_data_stream());
-    let room = app.intake.check_room();
+    let mut room = app.intake.room();
     loop {
-        let taken = match records.next().await {
-            _ if room.is_err() => room.clone(),
-            Ok(None) => return Ok(StatusCode::NO_CONTENT),
-            Ok(Some(record)) => app.intake.take_piece(record).await,
-            Err(error) => Err(MasterError::Invalid(error.to_string())),
+        let next = records.next().await;
+        let taken = match (&mut room, next) {
+            (Err(full), _) => Err(full.clone()),
+            (Ok(_), Ok(None)) => return Ok(StatusCode::NO_CONTENT),
+            (Ok(room), Ok(Some(record))) => match room.take(record.length() as u64) {
+                Ok(()) => app.intake.take_piece(record).await,
+                full => full,
+            },
+            (Ok(_), Err(error)) => Err(MasterError::Invalid(error.to_string())),
         };
         if let Err(error) = taken {
             // A client that is still sending does not read the answer before the connection breaks.

@@ -8,7 +8,7 @@ use super::{
 use crate::error::MasterError;
 use netrender_store::{
     blobs::BlobStore,
-    disk::is_nearly_full,
+    disk::{Reserve, is_nearly_full},
     pieces::{PieceError, PieceStore},
     private_folder,
 };
@@ -74,9 +74,14 @@ impl DataFolder {
             Err(TryLockError::WouldBlock) => return Err(FolderError::InUse(self.0.to_path_buf())),
             Err(TryLockError::Error(error)) => return Err(unusable(&error)),
         }
+        let reserve = Reserve::of(&self.0);
+        reserve.release_if_needed().map_err(|error| unusable(&error))?;
         let blobs = BlobStore::open(&self.0.join(BLOBS)).map_err(|error| unusable(&error))?;
         let store = SqliteStore::open(&self.0.join(DATABASE))?;
         let pieces = PieceStore::open(&self.0.join(PIECES))?;
+        if let Err(error) = reserve.keep() {
+            tracing::debug!("no room is kept for a full disk: {error}");
+        }
         Ok(OpenFolder { lock, store, blobs, pieces })
     }
 

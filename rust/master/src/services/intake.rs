@@ -12,6 +12,8 @@ use std::{fmt::Display, sync::Arc, time::Duration};
 
 /// Largest blob taken: a 16K film with a hundred channels.
 const MAX_BLOB: u64 = 64 << 30;
+/// Received bytes after which the room on the disk is looked at again.
+const LOOK_EVERY: u64 = 1 << 20;
 /// Time between two commits of received pieces.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
 
@@ -28,9 +30,10 @@ impl Intake {
         Self { folder, blobs, pieces }
     }
 
-    /// Refuses when the disk is nearly full.
-    pub fn check_room(&self) -> Result<(), MasterError> {
-        self.folder.check_room()
+    /// Begins to take files. Refuses when the disk is nearly full.
+    pub fn room(&self) -> Result<Room, MasterError> {
+        self.folder.check_room()?;
+        Ok(Room { folder: self.folder.clone(), unseen: 0 })
     }
 
     /// The blobs of these that are not here.
@@ -54,13 +57,14 @@ impl Intake {
         if self.blobs.has(&digest) {
             return Ok(false);
         }
-        self.check_room()?;
+        let mut room = self.room()?;
         let mut incoming = self.blobs.incoming()?;
         while let Some(bytes) = bytes.next().await {
             let bytes = bytes.map_err(|error| MasterError::Invalid(format!("the upload broke off: {error}")))?;
             if incoming.bytes() + bytes.len() as u64 > MAX_BLOB {
                 return Err(MasterError::Invalid(format!("a blob may have at most {MAX_BLOB} bytes")));
             }
+            room.take(bytes.len() as u64)?;
             incoming = blocking(move || incoming.write(&bytes).map(|()| incoming)).await??;
         }
         blocking(move || incoming.finish(Some(digest))).await??;
@@ -91,6 +95,25 @@ impl Intake {
                 tracing::error!("received files are not durable yet: {error}");
             }
         }
+    }
+}
+
+/// The room on the disk while an upload goes on, which may have any length.
+pub struct Room {
+    folder: DataFolder,
+    /// Bytes received since the disk was looked at.
+    unseen: u64,
+}
+
+impl Room {
+    /// Counts received bytes. Refuses when the disk is nearly full.
+    pub fn take(&mut self, bytes: u64) -> Result<(), MasterError> {
+        self.unseen += bytes;
+        if self.unseen >= LOOK_EVERY {
+            self.unseen = 0;
+            self.folder.check_room()?;
+        }
+        Ok(())
     }
 }
 
