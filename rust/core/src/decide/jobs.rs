@@ -9,7 +9,7 @@ use crate::{
     model::{
         event::Event,
         farm::Farm,
-        frames::FrameList,
+        frames::{FrameList, MAX_FRAMES_OF_FARM},
         ids::{JobId, SlaveId},
         job::JobState,
         job_settings::JobEdit,
@@ -24,6 +24,13 @@ pub(super) fn submit(farm: &Farm, spec: Box<JobSpec>) -> Decided {
     let known = farm.jobs.values().find(|job| !spec.key.is_empty() && job.spec.key == spec.key);
     if let Some(job) = known {
         return answer([], Reply::Accepted(job.id));
+    }
+    let kept: usize = farm.jobs.values().map(|job| job.counts.total() as usize).sum();
+    if kept + spec.frames.at_most() > MAX_FRAMES_OF_FARM {
+        return Err(Refusal::BadSpec(format!(
+            "the farm's jobs have {kept} frames, and with this one would have more than {MAX_FRAMES_OF_FARM}: delete \
+             jobs that have ended, then send it again"
+        )));
     }
     let job = JobId(farm.last_job + 1);
     answer([Event::JobAccepted { job, spec }], Reply::Accepted(job))

@@ -6,6 +6,9 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 /// Most frames of a list: more than any film has. A longer list is a typing error.
 pub const MAX_FRAMES: usize = 1_000_000;
+/// Upper bound of frames in all jobs of a farm. Each takes some 70 bytes of memory as long as its
+/// job exists.
+pub const MAX_FRAMES_OF_FARM: usize = 5_000_000;
 
 /// Largest frame number, on both sides of zero: Blender's own limit (`MAXFRAME`).
 const MAX_FRAME: i64 = 1_048_574;
@@ -50,6 +53,11 @@ impl FrameList {
         }
         let count: usize = ranges.iter().map(Range::len).sum();
         (1..=MAX_FRAMES).contains(&count).then_some(Self(ranges))
+    }
+
+    /// Upper bound of the number of frames: one that is named twice counts twice.
+    pub fn at_most(&self) -> usize {
+        self.0.iter().map(Range::len).sum()
     }
 
     /// Each frame once, in order.

@@ -5,6 +5,7 @@ use netrender_core::{
     decide::{Command, Refusal, why_waiting},
     model::{
         digest::Digest,
+        frames::MAX_FRAMES_OF_FARM,
         ids::{Frame, LeaseId},
         job::JobState,
         job_settings::JobEdit,
@@ -288,6 +289,15 @@ fn a_submission_repeated_because_its_answer_was_lost_is_one_job() {
     assert_eq!(env.submit(first), job);
     assert_ne!(env.submit(second), job);
     assert_ne!(env.submit(spec("1-2")), env.submit(spec("1-2")), "without a key there is nothing to know it by");
+}
+
+#[test]
+fn a_farm_keeps_no_more_frames_than_its_memory_bears() {
+    let mut env = Env::new();
+    let old = env.submit(spec("1"));
+    env.farm.jobs.get_mut(&old).unwrap().counts.done = u32::try_from(MAX_FRAMES_OF_FARM - 1).unwrap();
+    let refused = env.step(Command::Submit(Box::new(spec("1-2")))).unwrap_err();
+    assert!(matches!(&refused, Refusal::BadSpec(why) if why.contains("delete jobs")), "{refused}");
 }
 
 #[test]

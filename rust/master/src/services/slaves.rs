@@ -21,6 +21,8 @@ use std::{sync::Arc, time::Duration};
 const POLL: Duration = Duration::from_secs(25);
 /// Longest key and name of a slave, and longest text of its progress.
 const MAX_CHARS: usize = 200;
+/// Largest description of a slave, in bytes of JSON. Every list of slaves has it.
+const MAX_INFO: usize = 64 << 10;
 
 /// Speaks for the farm with slaves.
 #[derive(Clone)]
@@ -50,6 +52,9 @@ impl Slaves {
         }
         if session.len() > MAX_CHARS || place.len() > MAX_CHARS {
             return Err(MasterError::Invalid(format!("a slave's session and place have at most {MAX_CHARS} bytes")));
+        }
+        if serde_json::to_vec(&info).map_or(usize::MAX, |text| text.len()) > MAX_INFO {
+            return Err(MasterError::Invalid(format!("a slave's description has at most {MAX_INFO} bytes")));
         }
         let session = Session { id: session, place };
         let command = Command::Register { key, name, info: Box::new(info), started };
