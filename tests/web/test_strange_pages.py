@@ -88,4 +88,7 @@ def test_a_page_whose_name_was_made_to_point_here_is_refused(queue, browser):
     )  # Chromium takes every such name for this machine
     assert "does not answer to the name" in browser.driver.page_source
     assert "Barn" not in browser.driver.page_source
+    # Its icon is asked for last, and refused as well
+    wait_until(lambda: any("icon.svg" in one for one in browser.complaints()), 30, "the browser notes it")
+    browser.driver.get("about:blank")
     browser.complaints()

@@ -32,6 +32,8 @@ use std::{path::Path, time::Duration};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Silence after which a connection is given up. The master answers a poll before that.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time that an unused connection is kept. The master closes it a little later.
+const IDLE: Duration = Duration::from_secs(20);
 /// Upper bound of a JSON answer in bytes.
 pub(crate) const MAX_JSON: usize = 256 << 20;
 
@@ -134,6 +136,7 @@ impl Api {
         let http = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
+            .pool_idle_timeout(IDLE)
             .no_proxy()
             // Only the master itself may say where it is: a redirect would ask machines that its sender
             // can't reach.

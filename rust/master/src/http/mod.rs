@@ -4,6 +4,7 @@
 
 mod balance;
 mod blobs;
+mod connections;
 mod downloads;
 mod error;
 mod events;

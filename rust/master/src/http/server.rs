@@ -1,12 +1,28 @@
 //! The listening socket and the HTTP server on it.
 
-use axum::serve::ListenerExt;
+use super::connections::Connections;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
 use socket2::{SockRef, TcpKeepalive};
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio::{net::TcpListener, sync::watch};
 
 /// Silence on a connection after which the system checks whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+/// Time in which a peer has to send the head of its first or next request.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Time between two warnings about connections that are closed.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+/// Pause after a connection could not be taken.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Reason why an address can't be listened on: what, where and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -75,15 +91,44 @@ fn dual_stack(port: u16) -> io::Result<TcpListener> {
 
 /// Serves requests until `stopped`, and ends those in progress.
 pub async fn serve(listener: TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
-    let until = async move {
-        let _ = stopped.wait_for(|stop| *stop).await;
-    };
-    // A peer whose cable was pulled does not close its connections; they must not stay until the
-    // master stops.
-    let listener = listener.tap_io(|stream| {
-        let _ = SockRef::from(&*stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
-    });
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
-        tracing::error!("the HTTP service ended: {error}");
+    let connections = Connections::of_this_process();
+    let ending = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(SILENCE);
+    let mut warned: Option<Instant> = None;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.wait_for(|stop| *stop) => break,
+        };
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // The peer is gone already, or this process has no file left until some are closed.
+                tracing::debug!("a connection could not be taken: {error}");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let Some(connection) = connections.begin(from.ip()) else {
+            if warned.is_none_or(|warned| warned.elapsed() > WARN_EVERY) {
+                warned = Some(Instant::now());
+                tracing::warn!(from = %from.ip(), "too many connections; further ones are closed");
+            }
+            continue;
+        };
+        // A peer whose cable was pulled does not close its connections; they must not stay until
+        // the master stops.
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+        let service = TowerToHyperService::new(router.clone());
+        let serving = ending.watch(http.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::trace!(%from, "a connection ended: {error}");
+            }
+            drop(connection);
+        });
     }
+    drop(listener);
+    ending.shutdown().await;
 }
