@@ -38,7 +38,7 @@ def module() -> ModuleType:
 
 
 def problem() -> str:
-    """Why the compiled part is missing, as one or more sentences; "" when it is there."""
+    """Reason why the compiled part is missing, as one or more sentences; "" when it is there."""
     return "" if Loaded.module is not None else Loaded.problem
 
 

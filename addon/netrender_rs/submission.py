@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def obstacle() -> str:
-    """Why the open file can't be sent; "" when it can."""
+    """Reason why the open file can't be sent; "" when it can."""
     if not bpy.data.filepath:
         return rpt_("Save the .blend file first: the farm needs its place to find textures and libraries")
     return ""

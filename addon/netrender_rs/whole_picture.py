@@ -33,7 +33,7 @@ def is_needed(scene: bpy.types.Scene) -> bool:
 
 
 def obstacle(scene: bpy.types.Scene) -> str:
-    """Why the frames of a scene can't be written here; "" when they can."""
+    """Reason why the frames of a scene can't be written here; "" when they can."""
     if scene.render.image_settings.file_format == "OPEN_EXR_MULTILAYER" and is_needed(scene):
         return rpt_(
             "Scene '{}' is made of other scenes, and their layers are not in its film. Choose another "

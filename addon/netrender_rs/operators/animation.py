@@ -19,7 +19,7 @@ from .send import Send
 
 
 def obstacle(scene: bpy.types.Scene) -> str:
-    """Why nothing can be played now; "" when it can."""
+    """Reason why nothing can be played now; "" when it can."""
     if bpy.app.is_job_running("RENDER"):
         return rpt_("Blender is rendering")
     return whole_picture.obstacle(scene)

@@ -44,7 +44,7 @@ class NeedsNative(Base):
 
     @classmethod
     def obstacle(cls, _context) -> str:
-        """Why the button makes no sense now; "" when it does."""
+        """Reason why the button makes no sense now; "" when it does."""
         return ""
 
     def refuse(self, error: object) -> set[str]:

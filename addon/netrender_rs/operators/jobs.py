@@ -78,7 +78,7 @@ class JobCommand(FarmCommand):
 
     @classmethod
     def unfit(cls, _row: NETRENDER_PG_job_row) -> str:
-        """Why the command makes no sense for the selected job; "" when it does."""
+        """Reason why the command makes no sense for the selected job; "" when it does."""
         return ""
 
     def request(self, context, client):
@@ -92,7 +92,7 @@ class JobCommand(FarmCommand):
 
 
 def job_obstacle(context, unfit: Callable[[NETRENDER_PG_job_row], str]) -> str:
-    """Why a button about the selected job makes no sense; "" when it does, and for scripts."""
+    """Reason why a button about the selected job makes no sense; "" when it does, and for scripts."""
     rows = rows_beside(context)
     if rows is None:
         return ""

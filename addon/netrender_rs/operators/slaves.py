@@ -32,7 +32,7 @@ class SlaveCommand(FarmCommand):
 
     @classmethod
     def unfit(cls, _row: NETRENDER_PG_slave_row) -> str:
-        """Why the command makes no sense for the selected slave; "" when it does."""
+        """Reason why the command makes no sense for the selected slave; "" when it does."""
         return ""
 
     def request(self, context, client):

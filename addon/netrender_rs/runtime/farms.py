@@ -83,7 +83,7 @@ class ClientFarm:
             return False
 
     def why_unreachable(self) -> str:
-        """Why nothing can be asked of the farm; "" when it answers."""
+        """Reason why nothing can be asked of the farm; "" when it answers."""
         return "" if self.lists.is_connected() else rpt_("Not connected to a master")
 
 
@@ -109,7 +109,7 @@ class MasterFarm:
         self._client, self._url = None, ""
 
     def why_unreachable(self) -> str:
-        """Why nothing can be asked of the farm; "" when it answers."""
+        """Reason why nothing can be asked of the farm; "" when it answers."""
         return "" if self.lists.is_connected() else rpt_("The master in this Blender is not running")
 
 

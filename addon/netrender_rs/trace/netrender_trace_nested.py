@@ -46,7 +46,7 @@ def read_text(path):
 
 
 def of_usd(top):
-    """What a USD file names: by USD's own library where this Blender has it, else by reading the
+    """Files that a USD file names: by USD's own library where this Blender has it, else by reading the
     files of text.
     """
     found = Nested()
@@ -89,7 +89,7 @@ def by_reading(top, found):
 
 
 def of_osl(top):
-    """What an OSL file includes, and what pictures its texts name."""
+    """Files that an OSL file includes, and pictures that its texts name."""
     found = Nested()
     waiting, seen = [top], set()
     while waiting:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Blender silently replaces or loses while it opens a file: parts of a newer Blender, nodes and
+"""Things that Blender silently replaces or loses while it opens a file: parts of a newer Blender, nodes and
 engines that are not installed, datablocks that a library no longer has.
 
 What lives here: the searches for these in the open file. What does not: files that are missing

@@ -85,7 +85,7 @@ struct Upload {
     outputs: Vec<Output>,
 }
 
-/// What a look at a film and at the files beside it found.
+/// Result of a look at a film and at the files beside it.
 struct Inspected {
     film: Digest,
     preview: Option<Vec<u8>>,

@@ -42,7 +42,7 @@ pub struct Shared {
     pub launch: Launch,
     /// Kind of device to render with.
     pub device: DeviceKind,
-    /// Whether the Blender can draw; `None` until a scene needs it.
+    /// True if the Blender can draw; `None` until a scene needs it.
     pub can_draw: watch::Sender<Option<bool>>,
     /// Leases that the slave holds.
     pub leases: watch::Sender<Leases>,

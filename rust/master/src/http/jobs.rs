@@ -73,7 +73,8 @@ pub(super) async fn progress(
     Ok(Json(app.farm.progress(job, frames).await?))
 }
 
-/// What a job's row in the list does not have: a short answer, however many frames it has.
+/// The facts about a job that its row in the list does not have: a short answer, however many
+/// frames it has.
 #[utoipa::path(
     get, path = "/jobs/{job}/summary", tag = "jobs",
     params(JobPath),
