@@ -23,12 +23,19 @@ use netrender_core::{
     },
 };
 use netrender_store::{blobs::BlobStore, pieces::PieceStore};
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{Notify, OwnedRwLockReadGuard, RwLock};
 
-/// Age after which a blob that no job refers to is garbage: a job refers to what was sent for it
-/// within moments. Only a killed master leaves such blobs.
+/// Age after which a blob or piece that no job refers to is garbage: a job refers to what was sent
+/// for it within moments. A killed master leaves such blobs, a client that sends no job after its
+/// pieces leaves those.
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+/// Time between two looks for abandoned pieces, for which the lists of all jobs are read.
+const PIECES_PERIOD: Duration = Duration::from_secs(24 * 3600);
 /// Time between two looks for garbage when no job is deleted, and when some files could not be
 /// removed: an antivirus program may have had one open.
 const PERIOD: Duration = Duration::from_secs(3600);
@@ -93,8 +100,18 @@ impl Gc {
 
     /// Collects the files of deleted jobs until the farm's thread ends.
     pub async fn run(self: Arc<Self>) {
+        // Not at the start, when there is enough to read.
+        let mut look_at_pieces = Instant::now() + PERIOD;
         loop {
             self.sweep().await;
+            if Instant::now() >= look_at_pieces {
+                look_at_pieces = Instant::now() + PIECES_PERIOD;
+                match self.sweep_pieces(ABANDONED).await {
+                    Ok(0) => {}
+                    Ok(pieces) => tracing::info!(pieces, "no job was sent for them"),
+                    Err(error) => tracing::warn!("abandoned pieces stay on the disk: {error}"),
+                }
+            }
             let deleted = |farm: &Farm| {
                 let deleted = farm.jobs.values().filter(|job| job.state == JobState::Deleted);
                 deleted.map(|job| job.id).collect::<Vec<_>>()
@@ -131,6 +148,46 @@ impl Gc {
         }
     }
 
+    /// Collects pieces that no job needs and that came longer ago than `age`. Returns their number.
+    /// A client that relied on one is told that it is missing, and sends it again.
+    async fn sweep_pieces(&self, age: Duration) -> Result<usize, MasterError> {
+        let lists = |farm: &Farm| farm.jobs.values().map(|job| job.spec.manifest).collect::<HashSet<_>>();
+        let known = self.farm.read(lists).await?;
+        let (blobs, pieces, read) = (self.blobs.clone(), self.pieces.clone(), known.clone());
+        // The long part comes before the gate is closed.
+        let mut unneeded = blocking(move || {
+            // Eight bytes each, because there may be millions. Where two pieces have them in common,
+            // one may stay for the other.
+            let mut old = HashSet::new();
+            pieces.each_older_than(age, |digest| _ = old.insert(start_of(&digest)))?;
+            for list in read {
+                job_files::each_piece(&blobs, &pieces, list, |digest| _ = old.remove(&start_of(&digest)))?;
+            }
+            let mut unneeded = HashSet::new();
+            if !old.is_empty() {
+                let mut take = |digest| old.contains(&start_of(&digest)).then(|| unneeded.insert(digest));
+                pieces.each_older_than(age, |digest| _ = take(digest))?;
+            }
+            Ok::<_, MasterError>(unneeded)
+        })
+        .await??;
+        if unneeded.is_empty() {
+            return Ok(0);
+        }
+
+        let _closed = self.gate.write().await;
+        let new = self.farm.read(move |farm| &lists(farm) - &known).await?;
+        let (blobs, pieces) = (self.blobs.clone(), self.pieces.clone());
+        blocking(move || {
+            for list in new {
+                job_files::each_piece(&blobs, &pieces, list, |digest| _ = unneeded.remove(&digest))?;
+            }
+            pieces.forget(&unneeded.iter().copied().collect::<Vec<_>>())?;
+            Ok::<_, MasterError>(unneeded.len())
+        })
+        .await?
+    }
+
     /// Removes the files that only this job needs, and then the job.
     async fn remove(&self, id: JobId) -> Result<(), MasterError> {
         let lists = move |farm: &Farm| {
@@ -144,14 +201,14 @@ impl Gc {
         let mut unneeded = blocking(move || {
             let mut unneeded = HashSet::new();
             if !known.contains(&own) {
-                job_files::each_piece(&blobs, &pieces, own, |digest| _ = unneeded.insert(digest));
+                job_files::each_piece(&blobs, &pieces, own, |digest| _ = unneeded.insert(digest))?;
                 for other in known {
-                    job_files::each_piece(&blobs, &pieces, other, |digest| _ = unneeded.remove(&digest));
+                    job_files::each_piece(&blobs, &pieces, other, |digest| _ = unneeded.remove(&digest))?;
                 }
             }
-            unneeded
+            Ok::<_, MasterError>(unneeded)
         })
-        .await?;
+        .await??;
 
         let _closed = self.gate.write().await;
         let needed = move |farm: &Farm| {
@@ -164,7 +221,7 @@ impl Gc {
         let (blobs, pieces) = (self.blobs.clone(), self.pieces.clone());
         blocking(move || {
             for new in new_lists {
-                job_files::each_piece(&blobs, &pieces, new, |digest| _ = unneeded.remove(&digest));
+                job_files::each_piece(&blobs, &pieces, new, |digest| _ = unneeded.remove(&digest))?;
             }
             pieces.forget(&unneeded.into_iter().collect::<Vec<_>>())?;
             for digest in unneeded_blobs {
@@ -193,7 +250,81 @@ impl Gc {
     }
 }
 
+/// The first eight bytes of a digest.
+fn start_of(digest: &Digest) -> [u8; 8] {
+    let [a, b, c, d, e, f, g, h, ..] = digest.0;
+    [a, b, c, d, e, f, g, h]
+}
+
 fn remove_referred(farm: &Farm, blobs: &mut HashSet<Digest>) {
     let referred = kept_jobs(farm).flat_map(|job: &Job| blobs_of_job(job));
     referred.for_each(|digest| _ = blobs.remove(&digest));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_farm::{TestFarm, spec};
+    use bytes::Bytes;
+    use netrender_core::files::recipe::Piece;
+    use netrender_store::pieces::Record;
+    use serde_json::json;
+
+    /// Stores a piece.
+    fn piece(house: &TestFarm, content: &'static [u8]) -> Digest {
+        let digest = Digest(*blake3::hash(content).as_bytes());
+        let piece = Piece { digest, bytes: u32::try_from(content.len()).unwrap() };
+        house.pieces.put(&Record::plain(piece, Bytes::from_static(content))).unwrap();
+        house.pieces.commit().unwrap();
+        digest
+    }
+
+    /// A manifest of one file of one piece.
+    fn manifest(house: &TestFarm, name: &str, piece: Digest) -> Digest {
+        let asset = json!({ "source": name, "place": name, "digest": piece, "bytes": 3, "pieces": 1 });
+        let text = json!({ "version": 2, "blend": name, "assets": [asset], "paths": [] }).to_string();
+        house.blobs.put(text.as_bytes()).unwrap()
+    }
+
+    async fn submit(house: &TestFarm, manifest: Digest) {
+        house.farm.command(Command::Submit(Box::new(spec("1", manifest)))).await.unwrap();
+    }
+
+    fn missing(house: &TestFarm, pieces: [Digest; 2]) -> Vec<bool> {
+        house.pieces.missing(&pieces).unwrap()
+    }
+
+    #[tokio::test]
+    async fn pieces_after_which_no_job_was_sent_go_after_a_while() {
+        let house = TestFarm::new();
+        let pieces = [piece(&house, b"one"), piece(&house, b"two")];
+        submit(&house, manifest(&house, "a.blend", pieces[0])).await;
+        assert_eq!(house.gc.sweep_pieces(ABANDONED).await.unwrap(), 0, "the job may still come");
+        assert_eq!(house.gc.sweep_pieces(Duration::ZERO).await.unwrap(), 1);
+        assert_eq!(missing(&house, pieces), [false, true]);
+    }
+
+    #[tokio::test]
+    async fn while_a_list_of_files_cannot_be_read_no_piece_is_taken_for_unneeded() {
+        let house = TestFarm::new();
+        let shared = piece(&house, b"one");
+        let other = piece(&house, b"two");
+        let (own, list) = (manifest(&house, "a.blend", shared), manifest(&house, "b.blend", shared));
+        submit(&house, own).await;
+        submit(&house, list).await;
+        let (path, aside) = (house.blobs.path(&list), house.blobs.path(&list).with_extension("aside"));
+        std::fs::rename(&path, &aside).unwrap();
+        std::fs::create_dir(&path).unwrap();
+
+        house.farm.command(Command::Delete(JobId(1))).await.unwrap();
+        assert!(house.gc.remove(JobId(1)).await.is_err());
+        assert!(house.gc.sweep_pieces(Duration::ZERO).await.is_err());
+        assert_eq!(missing(&house, [shared, other]), [false, false]);
+
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::rename(&aside, &path).unwrap();
+        house.gc.remove(JobId(1)).await.unwrap();
+        house.gc.sweep_pieces(Duration::ZERO).await.unwrap();
+        assert_eq!(missing(&house, [shared, other]), [false, true]);
+    }
 }

@@ -15,7 +15,7 @@ use netrender_store::{
     blobs::BlobStore,
     pieces::{PieceError, PieceStore},
 };
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, io, sync::Arc};
 
 /// Bytes that a file's list of pieces has for each of them.
 const PIECE_ENTRY: u32 = 36;
@@ -120,21 +120,38 @@ impl JobFiles {
     }
 }
 
-/// Calls `each` for every piece of a job's files and for their lists of pieces. A list that can't
-/// be read has none.
-pub fn each_piece(blobs: &BlobStore, pieces: &PieceStore, manifest: Digest, mut each: impl FnMut(Digest)) {
-    let read = std::fs::read(blobs.path(&manifest)).ok();
-    let Some(manifest) = read.and_then(|text| serde_json::from_slice::<Manifest>(&text).ok()) else { return };
+/// Calls `each` for every piece of a job's files and for their lists of pieces. A list that is gone
+/// or damaged has none.
+///
+/// # Errors
+/// Those of the disk. A list that can't be read just now may name any piece, so none may be taken
+/// for unneeded.
+pub fn each_piece(
+    blobs: &BlobStore,
+    pieces: &PieceStore,
+    manifest: Digest,
+    mut each: impl FnMut(Digest),
+) -> Result<(), MasterError> {
+    let text = match std::fs::read(blobs.path(&manifest)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            tracing::error!(%manifest, "the list of a job's files can't be read: {error}");
+            return Err(MasterError::Disk);
+        }
+        Ok(text) => text,
+    };
+    let Ok(manifest) = serde_json::from_slice::<Manifest>(&text) else { return Ok(()) };
     for asset in manifest.assets.iter().filter(|asset| asset.pieces > 0) {
         each(asset.digest);
         if asset.pieces > 1
-            && let Ok(Some(record)) = pieces.get(&asset.digest)
+            && let Some(record) = pieces.get(&asset.digest)?
             && let Ok(list) = record.open()
             && let Ok(list) = recipe::decode(&list, asset.pieces, asset.bytes)
         {
             list.iter().for_each(|piece| each(piece.digest));
         }
     }
+    Ok(())
 }
 
 /// Reads a manifest and checks that it is safe.

@@ -5,7 +5,12 @@
 use super::{HEAD, PieceError, PieceStore, open_pack, pack_path};
 use netrender_core::model::digest::Digest;
 use rusqlite::{Connection, OpenFlags};
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs, io,
+    path::Path,
+    time::Duration,
+};
 
 /// A pack is rewritten when at most one of this many bytes is still needed.
 const SPARSE: u64 = 2;
@@ -30,6 +35,28 @@ impl PieceStore {
                 }
             }
             transaction.commit().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `each` for every indexed piece in packs to which nothing was appended for this long.
+    pub fn each_older_than(&self, age: Duration, mut each: impl FnMut(Digest)) -> Result<(), PieceError> {
+        let is_old = |number: &u32| {
+            let modified = fs::metadata(pack_path(&self.dir, *number)).and_then(|meta| meta.modified());
+            modified.is_ok_and(|at| at.elapsed().is_ok_and(|passed| passed >= age))
+        };
+        let old: HashSet<u32> = pack_numbers(&self.dir)?.into_iter().filter(is_old).collect();
+        if old.is_empty() {
+            return Ok(());
+        }
+        let failed = |source| PieceError::Index { path: self.dir.join("index.db"), source };
+        let db = self.reader()?;
+        let mut select = db.prepare("SELECT digest, pack FROM piece").map_err(failed)?;
+        let mut rows = select.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            if old.contains(&row.get(1).map_err(failed)?) {
+                each(Digest(row.get(0).map_err(failed)?));
+            }
         }
         Ok(())
     }
