@@ -12,6 +12,10 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CARGO_DENY = REPOSITORY / ".venv" / "setup" / "cargo-deny.path"
+# scripts/check would set itself up first, in each copy of the tree.
+pytestmark = pytest.mark.skipif(
+    not CARGO_DENY.exists(), reason="cargo-deny is not there: scripts/check sets it up"
+)
 
 
 class House:
@@ -161,7 +165,6 @@ def test_a_crate_without_a_place(house):
     house.assert_fails("layers", "netrender-trial is not in Cargo.toml's [workspace.metadata.layers.allowed]")
 
 
-@pytest.mark.skipif(not CARGO_DENY.exists(), reason="cargo-deny is not there: scripts/setup --check")
 def test_an_unknown_licence(house):
     house.write("strange/src/lib.rs", "")
     house.write(
